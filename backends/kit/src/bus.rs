@@ -1,0 +1,59 @@
+//! The bus: how replicas and backends hear of each other's doings.
+//!
+//! [`Bus`] is the contract; `in_process` carries it inside one process. `contract` holds the tests that each variant passes.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::health::Check;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
+mod in_process;
+#[cfg(any(test, feature = "testing"))]
+pub mod lossy;
+
+pub use in_process::InProcess;
+
+/// What a message is about; subscribers choose by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Topic(pub &'static str);
+
+/// Carries messages to whoever is subscribed at the moment.
+///
+/// It promises what its weakest variant can keep:
+///
+/// - **At most once.** A message may be lost: on the way, or because a subscriber is slow. Whoever needs all of them keeps a
+///   log and asks it (see `chat::hub`).
+/// - **In order.** What arrives of one publisher's messages on one topic arrives in the order they were published.
+/// - **To all**, the publisher's own subscriptions too. Only to subscriptions that exist when it is published.
+/// - **Without waiting.** `publish` never blocks and never fails; what cannot be carried is lost.
+/// - **Bounded.** A subscriber that falls behind loses the oldest messages and is told `Lost`, where the variant can know.
+pub trait Bus: Send + Sync {
+    /// Sends `payload` to all present subscribers of `topic`.
+    fn publish(&self, topic: Topic, payload: Bytes);
+
+    /// Hears everything published on `topic` from now on.
+    fn subscribe(&self, topic: Topic) -> Box<dyn Subscription>;
+
+    /// How the bus is doing: `warn` when it cannot carry.
+    fn check(&self) -> Check;
+}
+
+/// What a subscription yields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// A message.
+    Message(Bytes),
+    /// Messages were lost here.
+    Lost,
+}
+
+/// One subscriber's end of a topic.
+pub trait Subscription: Send {
+    /// The next delivery; `None` when the bus is gone. Dropping the future loses nothing.
+    fn next(&mut self) -> BoxFuture<'_, Option<Delivery>>;
+
+    /// The next delivery if there is one already.
+    fn try_next(&mut self) -> Option<Delivery>;
+}

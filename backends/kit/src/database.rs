@@ -1,0 +1,43 @@
+//! Databases: how a store reads and writes, whatever the backend.
+//!
+//! `sqlite` is one file with one writer and several readers. Stores hold an engine and give it their work as closures; no
+//! driver type goes further than a store.
+
+pub mod sqlite;
+mod writer;
+
+/// Why a database did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// Too much is waiting already; nothing was done.
+    #[error("too many writes are waiting")]
+    Busy,
+    /// The storage cannot be written or read right now (disk full, file locked, input or output error); nothing was done.
+    #[error("storage is unavailable: {0}")]
+    Unavailable(String),
+    /// The file is damaged or no database.
+    #[error("database is damaged: {0}")]
+    Damaged(String),
+    /// Another process uses the same file.
+    #[error("{0}")]
+    InUse(String),
+    /// A defect of ours.
+    #[error("database: {0}")]
+    Internal(String),
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, PermissionDenied, ReadOnly, SystemIoFailure,
+        };
+        let text = error.to_string();
+        match error.sqlite_error_code() {
+            Some(CannotOpen | DatabaseBusy | DatabaseLocked | DiskFull | PermissionDenied | ReadOnly | SystemIoFailure) => {
+                Error::Unavailable(text)
+            }
+            Some(DatabaseCorrupt | NotADatabase) => Error::Damaged(text),
+            _ => Error::Internal(text),
+        }
+    }
+}
