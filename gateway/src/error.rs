@@ -1,0 +1,28 @@
+//! What can go wrong before the door is open. The binary prints it; requests never see these.
+
+/// Why a gateway could not be built or could not go on serving.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An endpoint in the configuration is not `host:port`.
+    #[error("gateway.clusters.{service}.endpoints: {endpoint:?} is not host:port ({reason})")]
+    Endpoint {
+        /// The cluster the endpoint belongs to.
+        service: &'static str,
+        /// The text as configured.
+        endpoint: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A setting that has to be positive is zero.
+    #[error("gateway.{key} must be greater than 0")]
+    Zero {
+        /// The key in the `gateway` section.
+        key: &'static str,
+    },
+    /// A listener could not be taken over.
+    #[error("take over listener: {0}")]
+    Listener(#[from] std::io::Error),
+    /// The accept loop ended although nobody asked it to.
+    #[error("the accept loop stopped: {0}")]
+    Stopped(String),
+}

@@ -1,0 +1,47 @@
+//! Looks at every replica again and again, whoever asks or does not ask `GET /`. `server` runs it in the background.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::Gateway;
+use crate::cluster::Check;
+pub(crate) use crate::probe::Prober;
+
+/// Probes every replica once, all at the same time; it lasts as long as the slowest, at most one timeout.
+pub(crate) async fn round(gateway: &Gateway, prober: &Prober) {
+    let mut probes = JoinSet::new();
+    for cluster in gateway.clusters() {
+        for endpoint in cluster.endpoints().iter().cloned() {
+            let prober = prober.clone();
+            let timeout = gateway.config().health_timeout();
+            probes.spawn(async move {
+                let started = Instant::now();
+                let found = prober.probe(endpoint.address, timeout).await;
+                endpoint.record(Check {
+                    health: found.health,
+                    latency: started.elapsed(),
+                    at: Timestamp::now(),
+                    checks: found.checks,
+                    error: found.error,
+                });
+            });
+        }
+    }
+    while probes.join_next().await.is_some() {}
+    gateway.mark_probed();
+}
+
+/// Probes for as long as the door serves.
+pub(crate) async fn run(gateway: Gateway) {
+    let prober = Arc::new(Prober::new());
+    let mut ticks = tokio::time::interval(gateway.config().health_interval());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        round(&gateway, &prober).await;
+    }
+}

@@ -1,0 +1,130 @@
+//! One look at one replica: `GET /readyz` on a connection of its own, so that it also proves that connecting works.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use pingora_core::connectors::http::v1::Connector;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{ErrorType, Result};
+use pingora_http::RequestHeader;
+use serde::Deserialize;
+
+use crate::Health;
+
+/// A replica that answers more than this is broken, not healthy.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What a probe found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) health: Health,
+    pub(crate) checks: Option<serde_json::Value>,
+    pub(crate) error: Option<String>,
+}
+
+/// Asks replicas how they are.
+#[derive(Clone)]
+pub(crate) struct Prober {
+    connector: Arc<Connector>,
+}
+
+/// The part of `/readyz` that matters here.
+#[derive(Deserialize)]
+struct Readyz {
+    status: Health,
+    checks: Option<serde_json::Value>,
+}
+
+impl Prober {
+    pub(crate) fn new() -> Prober {
+        Prober { connector: Arc::new(Connector::new(None)) }
+    }
+
+    /// Asks once. A replica that cannot be asked is failing.
+    pub(crate) async fn probe(&self, address: SocketAddr, timeout: Duration) -> Found {
+        match tokio::time::timeout(timeout, self.get_readyz(address)).await {
+            Ok(Ok((status, body))) => judge(status, &body),
+            Ok(Err(error)) => Found::failing(describe(error.root_etype())),
+            Err(_) => Found::failing("timed out"),
+        }
+    }
+
+    async fn get_readyz(&self, address: SocketAddr) -> Result<(StatusCode, Vec<u8>)> {
+        let peer = HttpPeer::new(address, false, String::new());
+        let (mut session, _) = self.connector.get_http_session(&peer).await?;
+        let mut request = RequestHeader::build("GET", b"/readyz", None)?;
+        request.insert_header(http::header::HOST, address.to_string())?;
+        request.insert_header(http::header::CONNECTION, "close")?;
+        request.insert_header(http::header::ACCEPT, "application/json")?;
+        session.write_request_header(Box::new(request)).await?;
+        session.read_response().await?;
+        let status = session.get_status().unwrap_or(StatusCode::BAD_GATEWAY);
+        let mut body = Vec::new();
+        while let Some(chunk) = session.read_body_bytes().await? {
+            body.extend_from_slice(&chunk);
+            if body.len() > BODY_BYTES_MAX {
+                return pingora_core::Error::e_explain(ErrorType::InvalidHTTPHeader, "readyz answer too large");
+            }
+        }
+        session.shutdown().await;
+        Ok((status, body))
+    }
+}
+
+impl Found {
+    fn failing(error: impl Into<String>) -> Found {
+        Found { health: Health::Fail, checks: None, error: Some(error.into()) }
+    }
+}
+
+/// A replica is what it says of itself, except that 503 cannot be anything but failing.
+fn judge(status: StatusCode, body: &[u8]) -> Found {
+    let is_answer = status == StatusCode::OK || status == StatusCode::SERVICE_UNAVAILABLE;
+    if !is_answer {
+        return Found::failing(format!("answered {}", status.as_u16()));
+    }
+    let Ok(readyz) = serde_json::from_slice::<Readyz>(body) else {
+        return Found::failing("invalid answer");
+    };
+    let health = if status == StatusCode::OK { readyz.status } else { Health::Fail };
+    Found { health, checks: readyz.checks, error: None }
+}
+
+/// An engine's error in the words an operator uses.
+pub(crate) fn describe(error: &ErrorType) -> &'static str {
+    match error {
+        ErrorType::ConnectRefused => "connection refused",
+        ErrorType::ConnectTimedout => "connection timed out",
+        ErrorType::ConnectNoRoute => "no route to host",
+        ErrorType::ConnectError | ErrorType::SocketError | ErrorType::BindError => "cannot connect",
+        ErrorType::ConnectionClosed => "connection closed",
+        ErrorType::ReadError | ErrorType::WriteError => "connection broken",
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => "timed out",
+        ErrorType::InvalidHTTPHeader | ErrorType::H1Error => "invalid answer",
+        _ => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_is_what_it_says_of_itself() {
+        let table = [
+            (200, r#"{"status":"pass"}"#, Health::Pass, None),
+            (200, r#"{"status":"warn","checks":{}}"#, Health::Warn, None),
+            (200, r#"{"status":"fail"}"#, Health::Fail, None),
+            (503, r#"{"status":"pass"}"#, Health::Fail, None),
+            (200, "ok", Health::Fail, Some("invalid answer")),
+            (200, r#"{"status":"fine"}"#, Health::Fail, Some("invalid answer")),
+            (404, "{}", Health::Fail, Some("answered 404")),
+        ];
+        for (status, body, health, error) in table {
+            let found = judge(StatusCode::from_u16(status).unwrap(), body.as_bytes());
+            assert_eq!((found.health, found.error.as_deref()), (health, error), "{status} {body}");
+        }
+    }
+}

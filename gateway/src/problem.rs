@@ -1,0 +1,103 @@
+//! The gateway's own errors as RFC 9457 problems. Backends write theirs; the kit is not used here, so the door stays alone.
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::answer::{Answer, json_line};
+
+/// What the gateway itself can refuse or fail at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    InvalidPath(&'static str),
+    BadRequest,
+    NotFound,
+    MethodNotAllowed(&'static str),
+    RequestTimeout,
+    BodyTooLarge { bytes_max: usize },
+    Internal,
+    BadGateway,
+    Unavailable,
+    GatewayTimeout,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: String,
+    request_id: &'a str,
+}
+
+impl Problem {
+    /// The stable word a client may match on, its status and its title.
+    fn facts(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Problem::InvalidPath(_) => ("invalid_path", StatusCode::BAD_REQUEST, "Invalid path"),
+            Problem::BadRequest => ("bad_request", StatusCode::BAD_REQUEST, "Bad request"),
+            Problem::NotFound => ("not_found", StatusCode::NOT_FOUND, "Not found"),
+            Problem::MethodNotAllowed(_) => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+            Problem::RequestTimeout => ("request_timeout", StatusCode::REQUEST_TIMEOUT, "Request timeout"),
+            Problem::BodyTooLarge { .. } => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, "Body too large"),
+            Problem::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
+            Problem::BadGateway => ("bad_gateway", StatusCode::BAD_GATEWAY, "Bad gateway"),
+            Problem::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
+            Problem::GatewayTimeout => ("gateway_timeout", StatusCode::GATEWAY_TIMEOUT, "Gateway timeout"),
+        }
+    }
+
+    fn detail(self) -> String {
+        match self {
+            Problem::InvalidPath(reason) => reason.to_owned(),
+            Problem::BadRequest => "the request is malformed".to_owned(),
+            Problem::NotFound => "nothing lives at this path".to_owned(),
+            Problem::MethodNotAllowed(allow) => format!("this path answers {allow}"),
+            Problem::RequestTimeout => "the request did not arrive in time".to_owned(),
+            Problem::BodyTooLarge { bytes_max } => {
+                format!("the body is larger than {bytes_max} bytes")
+            }
+            Problem::Internal => "something went wrong inside the gateway".to_owned(),
+            Problem::BadGateway => "the service broke off or gave an invalid answer".to_owned(),
+            Problem::Unavailable => "the service has no live replica right now".to_owned(),
+            Problem::GatewayTimeout => "the service did not answer in time".to_owned(),
+        }
+    }
+
+    pub(crate) fn code(self) -> &'static str {
+        self.facts().0
+    }
+
+    pub(crate) fn answer(self, request_id: &str) -> Answer {
+        let (code, status, title) = self.facts();
+        let r#type = format!("/problems/{code}");
+        let body = Body { r#type, title, status: status.as_u16(), code, detail: self.detail(), request_id };
+        let answer = Answer::new(status, "application/problem+json", json_line(&body));
+        match self {
+            Problem::MethodNotAllowed(allow) => answer.with(http::header::ALLOW, allow),
+            _ => answer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_has_the_agreed_shape() {
+        let answer = Problem::NotFound.answer("abc");
+        assert_eq!(
+            std::str::from_utf8(&answer.body).unwrap(),
+            "{\"type\":\"/problems/not_found\",\"title\":\"Not found\",\"status\":404,\"code\":\"not_found\",\
+             \"detail\":\"nothing lives at this path\",\"request_id\":\"abc\"}\n"
+        );
+    }
+
+    #[test]
+    fn every_503_says_when_to_come_back_and_every_405_what_is_allowed() {
+        let has = |answer: Answer, name, value: &str| answer.headers.contains(&(name, value.to_owned()));
+        assert!(has(Problem::Unavailable.answer("x"), http::header::RETRY_AFTER, "1"));
+        assert!(has(Problem::MethodNotAllowed("GET, HEAD").answer("x"), http::header::ALLOW, "GET, HEAD"));
+    }
+}

@@ -1,0 +1,60 @@
+//! Writes an answer of our own to the client, and makes sure that it can be read.
+
+use std::time::Duration;
+
+use http::{Method, header};
+use pingora_core::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+
+use crate::answer::Answer;
+use crate::request_id;
+
+/// How much of a refused body is read after the answer, and for how long: so that the client reads the answer, not a reset.
+const LINGER_BYTES: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Writes an answer of our own. With a request body still on its way, the connection ends with it, politely.
+pub(super) async fn send(session: &mut Session, answer: Answer, request_id: &str) -> Result<()> {
+    let has_body_left = !session.is_body_done();
+    if has_body_left {
+        session.set_keepalive(None);
+    }
+    let mut header = ResponseHeader::build(answer.status, Some(answer.headers.len() + 4))?;
+    for (name, value) in answer.headers {
+        header.insert_header(name, value)?;
+    }
+    header.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+    header.insert_header(request_id::HEADER, request_id)?;
+    let is_head = session.req_header().method == Method::HEAD;
+    session.write_response_header(Box::new(header), is_head).await?;
+    if !is_head {
+        session.write_response_body(Some(answer.body), true).await?;
+    }
+    if has_body_left {
+        session.finish_body().await?;
+        linger(session).await;
+    }
+    Ok(())
+}
+
+/// Closes our half and discards what the client still sends, within limits.
+///
+/// Closing outright while bytes keep arriving makes the kernel send a reset, and a reset makes the client's kernel throw
+/// away the answer before it is read. Past the byte limit we stop reading but leave the connection for the rest of the time:
+/// the client then meets a full pipe, looks up and finds the answer.
+async fn linger(session: &mut Session) {
+    session.shutdown().await;
+    let discard = async {
+        let mut discarded = 0;
+        while discarded < LINGER_BYTES {
+            match session.read_request_body().await {
+                Ok(Some(chunk)) => discarded += chunk.len(),
+                Ok(None) | Err(_) => return,
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    // Running out of time is the expected end.
+    let _ = tokio::time::timeout(LINGER, discard).await;
+}
