@@ -1,1 +1,31 @@
-//! x
+//! Chat: skeleton.
+#![allow(missing_docs)]
+
+mod config;
+pub mod store;
+
+use std::sync::Arc;
+
+use kit::bus::Bus;
+use kit::clock::Clock;
+use tokio::net::TcpListener;
+
+pub use config::Config;
+use store::Store;
+
+#[derive(Clone)]
+pub struct Chat {
+    config: Config,
+}
+
+impl Chat {
+    pub fn new(config: Config, _replica: String, _store: Arc<dyn Store>, _bus: Arc<dyn Bus>, _clock: Clock) -> Self {
+        Self { config }
+    }
+}
+
+pub async fn serve(chat: Chat, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()> + Send) {
+    let check = || async { kit::health::Health::of([]) };
+    let http = chat.config.http.clone();
+    kit::http::serve("chat", http, listeners, kit::http::any_of(kit::http::health_routes(check)), shutdown).await;
+}

@@ -1,0 +1,3 @@
+pub mod sqlite;
+
+pub trait Store: Send + Sync {}

@@ -1,0 +1,35 @@
+//! The settings of chat. The binary reads them from its one TOML file, which gives every key.
+
+use serde::Deserialize;
+
+/// Settings of the chat backend.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Limits of its HTTP port.
+    pub http: kit::http::Config,
+    /// The largest body of a request, in bytes.
+    pub body_bytes_max: usize,
+    /// The largest WebSocket message or frame a client may send, in bytes.
+    pub frame_bytes_max: usize,
+    /// The longest text of a message, in bytes.
+    pub text_bytes_max: usize,
+    /// Frames a socket may send per second, on average.
+    pub rate_per_second: u32,
+    /// Frames a socket may send at once after a silence.
+    pub rate_burst: u32,
+    /// Rooms a socket may be in at the same time.
+    pub rooms_per_socket_max: usize,
+    /// Sockets open at the same time on one replica.
+    pub sockets_max: usize,
+    /// Seconds between two pings of the server.
+    pub heartbeat_s: u64,
+    /// A socket that is silent for so many seconds is closed.
+    pub silence_s: u64,
+    /// Events of a room that are kept in memory for those who are a little behind.
+    pub ring_events: usize,
+    /// How many events a socket that fell behind is given from the log; further behind it is told `gap`.
+    pub refill_events_max: u64,
+    /// Milliseconds between which clients come back after a deploy, at random.
+    pub reconnect_after_ms: [u64; 2],
+}

@@ -1,0 +1,65 @@
+//! Users by id, through the cache: what it knows is not asked of the database again.
+//!
+//! The cache keeps the JSON as it is sent. It is filled on read and on every change; a deleted user leaves `Gone` behind, so
+//! that a reader who looked before the deletion cannot bring him back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kit::cache::{Cache, Entry};
+use uuid::Uuid;
+
+use crate::Error;
+use crate::model::User;
+use crate::store::Store;
+
+/// The way to single users.
+#[derive(Clone)]
+pub(crate) struct CachedUsers {
+    store: Arc<dyn Store>,
+    cache: Arc<dyn Cache>,
+}
+
+/// A user as sent: JSON with a newline at its end, and the version for the ETag.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct View {
+    pub(crate) id: Uuid,
+    pub(crate) version: u64,
+    pub(crate) json: Bytes,
+}
+
+impl CachedUsers {
+    pub(crate) fn new(store: Arc<dyn Store>, cache: Arc<dyn Cache>) -> Self {
+        Self { store, cache }
+    }
+
+    /// The user with this id, from the cache or else from the store.
+    pub(crate) async fn get(&self, id: Uuid) -> Result<View, Error> {
+        match self.cache.get(&key(id)).await {
+            Some(Entry::Row { version, value }) => Ok(View { id, version, json: value }),
+            Some(Entry::Gone) => Err(Error::NotFound),
+            None => {
+                let user = self.store.find_user(id).await?.ok_or(Error::NotFound)?;
+                self.keep(&user).await
+            }
+        }
+    }
+
+    /// Keeps a user who was read or written, and returns how he is sent.
+    pub(crate) async fn keep(&self, user: &User) -> Result<View, Error> {
+        let mut json = serde_json::to_vec(user).map_err(|error| kit::database::Error::Internal(format!("write user: {error}")))?;
+        json.push(b'\n');
+        let view = View { id: user.id, version: user.version, json: Bytes::from(json) };
+        self.cache.put(&key(user.id), Entry::Row { version: view.version, value: view.json.clone() }).await;
+        Ok(view)
+    }
+
+    /// Remembers that a user was deleted.
+    pub(crate) async fn forget(&self, id: Uuid) {
+        self.cache.put(&key(id), Entry::Gone).await;
+    }
+}
+
+fn key(id: Uuid) -> String {
+    format!("users:{id}")
+}

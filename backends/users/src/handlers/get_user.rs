@@ -1,0 +1,16 @@
+use super::parse_id;
+use crate::cached::View;
+use crate::store::Conditions;
+use crate::{Error, Users};
+
+/// A user, or the word that the caller has him already.
+pub(crate) enum Found {
+    Modified(View),
+    NotModified(View),
+}
+
+/// One user by id.
+pub(crate) async fn get_user(id: String, conditions: Conditions, users: Users) -> Result<Found, Error> {
+    let view = users.cached.get(parse_id(&id)?).await?;
+    Ok(if conditions.is_known(view.version) { Found::NotModified(view) } else { Found::Modified(view) })
+}

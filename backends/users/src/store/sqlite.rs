@@ -1,0 +1,173 @@
+//! Users in a SQLite file, `users.db`.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use kit::clock::Timestamp;
+use kit::database;
+use kit::database::sqlite::Sqlite;
+use kit::health::Check;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use super::{Conditions, Page, Store};
+use crate::model::{Change, Email, Name, User};
+use crate::{Error, queries};
+
+mod embedded {
+    refinery::embed_migrations!("../../sql/users/migrations/sqlite");
+}
+
+/// The migrations of this store.
+pub(crate) fn migrations() -> refinery::Runner {
+    embedded::migrations::runner()
+}
+
+/// A store in a file.
+pub struct SqliteStore {
+    database: Sqlite,
+}
+
+impl SqliteStore {
+    /// Opens `users.db` in `folder`, made and migrated where needed. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sqlite::open`].
+    pub fn open(folder: &Path) -> Result<Self, database::Error> {
+        Ok(Self { database: Sqlite::open(folder, "users", &migrations())? })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn count_users(&self) -> Result<u64, Error> {
+        let count = self.database.read(|connection| Ok(connection.query_row(queries::count_users.sql, [], |row| row.get(0))?));
+        Ok(count.await?)
+    }
+
+    async fn find_user(&self, id: Uuid) -> Result<Option<User>, Error> {
+        Ok(self.database.read(move |connection| find_user(connection, id)).await?)
+    }
+
+    async fn list_users(&self, page: Page) -> Result<Vec<User>, Error> {
+        let before = page.before.unwrap_or(Uuid::max()).to_string();
+        let list = self.database.read(move |connection| match page.search {
+            None => {
+                let mut statement = connection.prepare_cached(queries::list_users.sql)?;
+                let rows = statement.query_map(params![before, page.limit], user)?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            }
+            Some(text) => {
+                let mut statement = connection.prepare_cached(queries::search_users.sql)?;
+                let rows = statement.query_map(params![before, text.to_lowercase(), page.limit], user)?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            }
+        });
+        Ok(list.await?)
+    }
+
+    async fn insert_user(&self, new: User) -> Result<(), Error> {
+        let inserted = self.database.write(move |connection| {
+            let mut statement = connection.prepare_cached(queries::insert_user.sql)?;
+            let values = params![
+                new.id.to_string(),
+                new.name.as_str(),
+                new.email.as_str(),
+                new.email.key(),
+                new.search_text(),
+                new.created_at.as_millis()
+            ];
+            Ok(statement.exists(values)?)
+        });
+        if inserted.await? { Ok(()) } else { Err(Error::EmailTaken) }
+    }
+
+    async fn update_user(&self, id: Uuid, change: Change, conditions: Conditions, now: Timestamp) -> Result<User, Error> {
+        self.database.write(move |connection| update_user(connection, id, change, &conditions, now)).await?
+    }
+
+    async fn delete_user(&self, id: Uuid, conditions: Conditions) -> Result<(), Error> {
+        let delete = self.database.write(move |connection| {
+            let Some(present) = find_user(connection, id)? else { return Ok(Err(Error::NotFound)) };
+            if !conditions.allow_change(present.version) {
+                return Ok(Err(Error::PreconditionFailed));
+            }
+            connection.prepare_cached(queries::delete_user.sql)?.execute([id.to_string()])?;
+            Ok(Ok(()))
+        });
+        delete.await?
+    }
+
+    async fn check(&self) -> Check {
+        self.database.check().await
+    }
+}
+
+fn find_user(connection: &Connection, id: Uuid) -> Result<Option<User>, database::Error> {
+    Ok(connection.prepare_cached(queries::find_user.sql)?.query_row([id.to_string()], user).optional()?)
+}
+
+fn update_user(
+    connection: &Connection,
+    id: Uuid,
+    change: Change,
+    conditions: &Conditions,
+    now: Timestamp,
+) -> Result<Result<User, Error>, database::Error> {
+    let Some(present) = find_user(connection, id)? else { return Ok(Err(Error::NotFound)) };
+    if !conditions.allow_change(present.version) {
+        return Ok(Err(Error::PreconditionFailed));
+    }
+    let mut changed = present.clone();
+    changed.name = change.name.unwrap_or(changed.name);
+    changed.email = change.email.unwrap_or(changed.email);
+    if changed == present {
+        return Ok(Ok(present));
+    }
+    let mut owner = connection.prepare_cached(queries::find_email_owner.sql)?;
+    let owner: Option<String> = owner.query_row([changed.email.key()], |row| row.get(0)).optional()?;
+    if owner.is_some_and(|owner| owner != id.to_string()) {
+        return Ok(Err(Error::EmailTaken));
+    }
+    changed.version += 1;
+    changed.updated_at = now;
+    let values = params![
+        changed.name.as_str(),
+        changed.email.as_str(),
+        changed.email.key(),
+        changed.search_text(),
+        changed.version,
+        now.as_millis(),
+        id.to_string()
+    ];
+    connection.prepare_cached(queries::update_user.sql)?.execute(values)?;
+    Ok(Ok(changed))
+}
+
+fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+    let id: String = row.get(0)?;
+    let id =
+        Uuid::parse_str(&id).map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
+    Ok(User {
+        id,
+        name: Name::from_stored(row.get(1)?),
+        email: Email::from_stored(row.get(2)?),
+        version: row.get(3)?,
+        created_at: Timestamp::from_millis(row.get(4)?),
+        updated_at: Timestamp::from_millis(row.get(5)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, SqliteStore) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path()).expect("a store");
+        (folder, store)
+    }
+
+    crate::store::contract::store_contract!(store());
+}

@@ -1,0 +1,3 @@
+-- How many users there are.
+select count(*)
+from users

@@ -1,0 +1,6 @@
+-- The user with this id, if any.
+--
+-- $1 id
+select id, name, email, version, created_at, updated_at
+from users
+where id = $1
