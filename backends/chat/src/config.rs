@@ -1,5 +1,8 @@
 //! The settings of chat. The binary reads them from its one TOML file, which gives every key.
 
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::time::Duration;
+
 use serde::Deserialize;
 
 /// Settings of the chat backend.
@@ -11,25 +14,35 @@ pub struct Config {
     /// The largest body of a request, in bytes.
     pub body_bytes_max: usize,
     /// The largest WebSocket message or frame a client may send, in bytes.
-    pub frame_bytes_max: usize,
+    pub frame_bytes_max: NonZeroUsize,
     /// The longest text of a message, in bytes.
     pub text_bytes_max: usize,
     /// Frames a socket may send per second, on average.
-    pub rate_per_second: u32,
+    pub rate_per_second: NonZeroU32,
     /// Frames a socket may send at once after a silence.
-    pub rate_burst: u32,
+    pub rate_burst: NonZeroU32,
     /// Rooms a socket may be in at the same time.
-    pub rooms_per_socket_max: usize,
+    pub rooms_per_socket_max: NonZeroUsize,
     /// Sockets open at the same time on one replica.
     pub sockets_max: usize,
     /// Seconds between two pings of the server.
-    pub heartbeat_s: u64,
+    pub heartbeat_s: NonZeroU64,
     /// A socket that is silent for so many seconds is closed.
-    pub silence_s: u64,
+    pub silence_s: NonZeroU64,
     /// Events of a room that are kept in memory for those who are a little behind.
-    pub ring_events: usize,
-    /// How many events a socket that fell behind is given from the log; further behind it is told `gap`.
+    pub ring_events: NonZeroUsize,
+    /// How many events a socket that fell behind is given from the log; one further behind is told `gap`.
     pub refill_events_max: u64,
-    /// Milliseconds between which clients come back after a deploy, at random.
+    /// Milliseconds after which clients come back after a deploy: at random between these two.
     pub reconnect_after_ms: [u64; 2],
+}
+
+impl Config {
+    pub(crate) fn heartbeat(&self) -> Duration {
+        Duration::from_secs(self.heartbeat_s.get())
+    }
+
+    pub(crate) fn silence(&self) -> Duration {
+        Duration::from_secs(self.silence_s.get())
+    }
 }

@@ -4,6 +4,7 @@
 //! status that is. Internal errors give the client a fixed text; their chain goes to the log, once, in `http::service`.
 
 use std::error::Error;
+use std::fmt;
 
 use http::StatusCode;
 use serde::Serialize;
@@ -83,6 +84,12 @@ impl FieldError {
     /// A field error at `pointer`.
     pub fn new(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), code, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
     }
 }
 

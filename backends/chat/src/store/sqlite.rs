@@ -1,11 +1,153 @@
+//! Rooms in a SQLite file, `chat.db`.
+
 use std::path::Path;
 
-pub struct SqliteStore;
+use async_trait::async_trait;
+use kit::clock::Timestamp;
+use kit::database::Error;
+use kit::database::sqlite::Sqlite;
+use kit::health::Check;
+use kit::problem::FieldError;
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Appended, Counts, Store};
+use crate::model::{Draft, Event, Room, RoomName};
+use crate::queries;
+
+mod embedded {
+    refinery::embed_migrations!("../../sql/chat/migrations/sqlite");
+}
+
+/// The migrations of this store.
+pub(crate) fn migrations() -> refinery::Runner {
+    embedded::migrations::runner()
+}
+
+/// A store in a file.
+pub struct SqliteStore {
+    database: Sqlite,
+}
 
 impl SqliteStore {
-    pub fn open(_folder: &Path) -> Result<Self, kit::database::Error> {
-        Ok(Self)
+    /// Opens `chat.db` in `folder`, made and migrated where needed. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sqlite::open`].
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        Ok(Self { database: Sqlite::open(folder, "chat", &migrations())? })
     }
 }
 
-impl super::Store for SqliteStore {}
+#[async_trait]
+impl Store for SqliteStore {
+    async fn append_events(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, Error> {
+        self.database.write(move |connection| drafts.iter().map(|draft| append_event(connection, draft)).collect()).await
+    }
+
+    async fn list_events_after(&self, room: RoomName, after: u64, limit: u32) -> Result<Vec<Event>, Error> {
+        let list = self.database.read(move |connection| {
+            let mut statement = connection.prepare_cached(queries::list_events_after.sql)?;
+            let rows = statement.query_map(params![room.as_str(), bounded(after), limit], |row| event(&room, row))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        });
+        list.await
+    }
+
+    async fn list_events_before(&self, room: RoomName, before: Option<u64>, limit: u32) -> Result<Vec<Event>, Error> {
+        let list = self.database.read(move |connection| {
+            let mut statement = connection.prepare_cached(queries::list_events_before.sql)?;
+            let before = before.map_or(i64::MAX, bounded);
+            let rows = statement.query_map(params![room.as_str(), before, limit], |row| event(&room, row))?;
+            let mut events = rows.collect::<Result<Vec<_>, _>>()?;
+            events.reverse();
+            Ok(events)
+        });
+        list.await
+    }
+
+    async fn list_heads(&self, rooms: Vec<RoomName>) -> Result<Vec<u64>, Error> {
+        let list = self.database.read(move |connection| {
+            let mut statement = connection.prepare_cached(queries::find_head.sql)?;
+            let mut head = |room: &RoomName| statement.query_row([room.as_str()], |row| row.get(0)).optional();
+            rooms.iter().map(|room| Ok(head(room)?.unwrap_or(0))).collect()
+        });
+        list.await
+    }
+
+    async fn list_rooms(&self, limit: u32) -> Result<Vec<Room>, Error> {
+        let list = self.database.read(move |connection| {
+            let mut statement = connection.prepare_cached(queries::list_rooms.sql)?;
+            let rows = statement.query_map([limit], |row| {
+                Ok(Room { room: name(row, 0)?, head: row.get(1)?, last_at: Timestamp::from_millis(row.get(2)?) })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        });
+        list.await
+    }
+
+    async fn count_rooms(&self) -> Result<Counts, Error> {
+        let count = |row: &Row<'_>| Ok(Counts { rooms: row.get(0)?, events: row.get(1)? });
+        self.database.read(move |connection| Ok(connection.query_row(queries::count_rooms.sql, [], count)?)).await
+    }
+
+    async fn check(&self) -> Check {
+        self.database.check().await
+    }
+}
+
+/// Gives a draft its `seq`, unless it has one. Under the single writer, so nothing comes between the statements.
+fn append_event(connection: &Connection, draft: &Draft) -> Result<Appended, Error> {
+    let (room, user, id) = (draft.room.as_str(), draft.user.as_str(), draft.id.as_ref().map(|id| id.as_str()));
+    if id.is_some() {
+        let mut find = connection.prepare_cached(queries::find_sent.sql)?;
+        let sent = |row: &Row<'_>| Ok(Appended { seq: row.get(0)?, at: Timestamp::from_millis(row.get(1)?), duplicate: true });
+        if let Some(sent) = find.query_row(params![room, user, id], sent).optional()? {
+            return Ok(sent);
+        }
+    }
+    let at = draft.at.as_millis();
+    let mut advance = connection.prepare_cached(queries::advance_room.sql)?;
+    let seq: u64 = advance.query_row(params![room, at], |row| row.get(0))?;
+    let mut insert = connection.prepare_cached(queries::insert_event.sql)?;
+    insert.execute(params![room, seq, "message", user, id, draft.text, at])?;
+    Ok(Appended { seq, at: draft.at, duplicate: false })
+}
+
+/// A seq as SQLite can hold it; no log is longer.
+fn bounded(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+fn event(room: &RoomName, row: &Row<'_>) -> rusqlite::Result<Event> {
+    Ok(Event {
+        room: room.clone(),
+        seq: row.get(0)?,
+        user: name(row, 1)?,
+        id: row.get::<_, Option<String>>(2)?.map(|id| id.try_into().map_err(|error| stored(2, error))).transpose()?,
+        text: row.get(3)?,
+        at: Timestamp::from_millis(row.get(4)?),
+    })
+}
+
+fn name<T: TryFrom<String, Error = FieldError>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    row.get::<_, String>(column)?.try_into().map_err(|error| stored(column, error))
+}
+
+fn stored(column: usize, error: FieldError) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.detail.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, SqliteStore) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path()).expect("a store");
+        (folder, store)
+    }
+
+    crate::store::contract::store_contract!(store());
+}

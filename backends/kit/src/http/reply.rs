@@ -15,6 +15,11 @@ pub fn ok<T: Serialize, E: Into<Problem>>(result: Result<T, E>) -> Response {
     result.map_or_else(problem, |value| json(StatusCode::OK, &value))
 }
 
+/// 201 with the value as JSON.
+pub fn created<T: Serialize, E: Into<Problem>>(result: Result<T, E>) -> Response {
+    result.map_or_else(problem, |value| json(StatusCode::CREATED, &value))
+}
+
 /// 202 with the value as JSON.
 pub fn accepted<T: Serialize, E: Into<Problem>>(result: Result<T, E>) -> Response {
     result.map_or_else(problem, |value| json(StatusCode::ACCEPTED, &value))
@@ -41,19 +46,6 @@ pub fn raw_json(status: StatusCode, body: Bytes, etag: Option<&str>, location: O
         }
     }
     response
-}
-
-/// A JSON array written from values that are JSON already.
-pub fn json_lines<'a>(items: impl Iterator<Item = &'a [u8]>) -> Bytes {
-    let mut body = vec![b'['];
-    for (index, item) in items.enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        body.extend_from_slice(item.trim_ascii_end());
-    }
-    body.extend_from_slice(b"]\n");
-    Bytes::from(body)
 }
 
 /// An error. `service` writes its body, since only it knows the request's id.

@@ -1,0 +1,240 @@
+//! One client's WebSocket: a single task that reads frames, sends events, and keeps a cursor per room.
+//!
+//! There is no queue per socket: what is new in a room stays in the room's ring, or in the log, until the client has taken
+//! what came before. Each turn of the loop does a bounded piece of work and flushes once.
+//!
+//! - `greeting`: what the client wants, from the query of `/ws`;
+//! - `requests`: what his frames do;
+//! - `delivery`: what he is sent of his rooms;
+//! - `close`: how it ends.
+
+mod close;
+mod delivery;
+mod greeting;
+mod requests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::poll_fn;
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use kit::http::Query;
+use tokio::sync::{Notify, oneshot};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+
+use crate::Error;
+use crate::frames::{ErrorFrame, ServerFrame};
+use crate::limits::Rate;
+use crate::model::{ClientId, RoomName, UserName};
+use crate::replica::Shared;
+use crate::sequencer::{self, Outcome};
+
+use close::End;
+use delivery::Joined;
+use greeting::Greeting;
+
+/// Messages of one client that wait for their commit at most; until one is done, no more of his frames are read.
+const ACKS_MAX: usize = 64;
+/// Frames of one client that are handled in one turn at most.
+const FRAMES_PER_TURN: usize = 32;
+
+type Stream = WebSocketStream<TokioIo<Upgraded>>;
+
+struct Socket {
+    stream: Stream,
+    replica: Shared,
+    user: UserName,
+    /// The room of plain lines, given at connect.
+    home: RoomName,
+    /// The client takes several events in one text message, a line each.
+    takes_batches: bool,
+    rooms: Vec<Joined>,
+    acks: VecDeque<PendingAck>,
+    /// Told when there is something new in a room.
+    news: Arc<Notify>,
+    rate: Rate,
+    /// When the client last showed that it is there.
+    last_heard: Instant,
+}
+
+/// A message on its way into the log.
+struct PendingAck {
+    room: RoomName,
+    id: Option<ClientId>,
+    outcome: oneshot::Receiver<Outcome>,
+}
+
+/// What wakes a socket.
+enum Turn {
+    Incoming(Option<Result<Message, tungstenite::Error>>),
+    Acked(Outcome),
+    News,
+    Timer,
+}
+
+/// Serves a client until either side ends it.
+pub(crate) async fn run(mut stream: Stream, query: Query, replica: Shared) {
+    let greeting = match Greeting::parse(&query) {
+        Ok(greeting) => greeting,
+        Err(error) => return close::refuse(&mut stream, error).await,
+    };
+    replica.tell_socket_opened(&greeting.user);
+    let mut socket = Socket {
+        stream,
+        user: greeting.user.clone(),
+        home: greeting.room.clone(),
+        takes_batches: greeting.batch,
+        rooms: Vec::new(),
+        acks: VecDeque::new(),
+        news: Arc::new(Notify::new()),
+        rate: Rate::new(&replica.config, Instant::now()),
+        last_heard: Instant::now(),
+        replica,
+    };
+    let end = match socket.open(greeting).await {
+        Ok(()) => socket.work().await,
+        Err(end) => end,
+    };
+    // Boxed: rare and large, and every socket would carry its size all its life.
+    Box::pin(socket.close(end)).await;
+}
+
+impl Socket {
+    async fn open(&mut self, greeting: Greeting) -> Result<(), End> {
+        let replica = self.replica.clone();
+        let heartbeat_s = replica.config.heartbeat_s.get();
+        self.send(&ServerFrame::Welcome { user: &greeting.user, replica: &replica.name, heartbeat_s }).await?;
+        if let Err(error) = Box::pin(self.join(greeting.room, greeting.after)).await? {
+            self.send(&ServerFrame::Error(ErrorFrame::new(error, None))).await?;
+        }
+        self.flush().await
+    }
+
+    async fn work(&mut self) -> End {
+        let replica = self.replica.clone();
+        let mut leaving = std::pin::pin!(replica.leaving.cancelled());
+        let mut next_heartbeat = Instant::now() + replica.config.heartbeat();
+        let mut timer = std::pin::pin!(tokio::time::sleep_until(next_heartbeat.into()));
+        let mut has_more = true;
+        loop {
+            let turn = tokio::select! {
+                () = &mut leaving => return End::Goodbye,
+                incoming = self.stream.next(), if self.acks.len() < ACKS_MAX => Turn::Incoming(incoming),
+                outcome = first_outcome(&mut self.acks), if !self.acks.is_empty() => Turn::Acked(outcome),
+                () = self.news.notified() => Turn::News,
+                () = std::future::ready(()), if has_more => Turn::News,
+                () = &mut timer => Turn::Timer,
+            };
+            if let Turn::Timer = turn {
+                let now = Instant::now();
+                let silent_until = self.last_heard + replica.config.silence();
+                if now >= silent_until {
+                    return End::Silent;
+                }
+                let is_heartbeat_due = now >= next_heartbeat;
+                if is_heartbeat_due {
+                    next_heartbeat = now + replica.config.heartbeat();
+                }
+                timer.as_mut().reset(next_heartbeat.min(silent_until).into());
+                if !is_heartbeat_due {
+                    continue;
+                }
+            }
+            // A client that takes nothing for as long as it may be silent is gone.
+            match tokio::time::timeout(replica.config.silence(), self.take(turn)).await {
+                Ok(Ok(more)) => has_more = more,
+                Ok(Err(end)) => return end,
+                Err(_) => return End::Silent,
+            }
+        }
+    }
+
+    /// Does one turn's work and sends what came of it. Returns whether there is more to deliver at once.
+    async fn take(&mut self, turn: Turn) -> Result<bool, End> {
+        match turn {
+            Turn::Incoming(incoming) => {
+                self.take_incoming(incoming).await?;
+                for _ in 1..FRAMES_PER_TURN {
+                    if self.acks.len() == ACKS_MAX {
+                        break;
+                    }
+                    let Some(incoming) = self.stream.next().now_or_never() else { break };
+                    self.take_incoming(incoming).await?;
+                }
+            }
+            Turn::Acked(outcome) => {
+                self.tell_outcome(outcome).await?;
+                while let Some(outcome) = first_outcome(&mut self.acks).now_or_never() {
+                    self.tell_outcome(outcome).await?;
+                }
+            }
+            Turn::News => {}
+            Turn::Timer => self.beat().await?,
+        }
+        let has_more = self.deliver().await?;
+        self.flush().await?;
+        Ok(has_more)
+    }
+
+    /// Asks whether the client is there, and tells how far its rooms are.
+    async fn beat(&mut self) -> Result<(), End> {
+        self.feed(Message::Ping(tungstenite::Bytes::new())).await?;
+        if self.rooms.is_empty() {
+            return Ok(());
+        }
+        let heads = self.rooms.iter().map(|joined| (joined.room().name.as_str(), joined.room().head())).collect();
+        let heads = ServerFrame::Heads { rooms: heads }.to_text();
+        self.feed_text(heads.into()).await
+    }
+
+    /// Tells what became of the first message that waits.
+    async fn tell_outcome(&mut self, outcome: Outcome) -> Result<(), End> {
+        let Some(PendingAck { room, id, .. }) = self.acks.pop_front() else { return Ok(()) };
+        match outcome {
+            Ok(appended) => self.send(&ServerFrame::ack(&room, id.as_ref(), appended)).await,
+            Err(error) => {
+                let id = id.map(|id| id.as_str().to_owned());
+                self.send(&ServerFrame::Error(ErrorFrame::new(Error::Store(error), id))).await
+            }
+        }
+    }
+
+    async fn send(&mut self, frame: &ServerFrame<'_>) -> Result<(), End> {
+        self.feed_text(frame.to_text().into()).await
+    }
+
+    async fn feed_text(&mut self, text: Utf8Bytes) -> Result<(), End> {
+        self.feed(Message::Text(text)).await
+    }
+
+    /// Hands a message to the connection, once the connection has room.
+    async fn feed(&mut self, message: Message) -> Result<(), End> {
+        let is_waiting = poll_fn(|cx| std::task::Poll::Ready(self.stream.poll_ready_unpin(cx).is_pending())).await;
+        self.stream.feed(message).await?;
+        if is_waiting {
+            // There was no room and now there is: the client has read.
+            self.last_heard = Instant::now();
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        if self.stream.flush().now_or_never().is_none() {
+            self.stream.flush().await?;
+            self.last_heard = Instant::now();
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of the first message that waits. Dropping the future loses nothing.
+async fn first_outcome(acks: &mut VecDeque<PendingAck>) -> Outcome {
+    match acks.front_mut() {
+        Some(first) => (&mut first.outcome).await.unwrap_or_else(|_| Err(sequencer::ended())),
+        None => std::future::pending().await,
+    }
+}

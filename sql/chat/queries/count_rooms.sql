@@ -1,0 +1,3 @@
+-- How many rooms there are, and how many events in all of them: a log without holes has as many as its head says.
+select count(*), coalesce(sum(head), 0)
+from rooms
