@@ -1,0 +1,4 @@
+-- How many events there are; no row while there is none.
+select count
+from totals
+where name = ''
