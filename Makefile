@@ -1,0 +1,48 @@
+# What one does here most. Each target fetches what it needs and says so; `make` alone shows them.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-users test-chat test-analytics test-gateway test-system check bench fmt
+
+# All tests use one build, without LTO.
+test_all := cargo test --workspace
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Start everything on port 8080 (SQLite in ./data, nothing else needed)
+	@deploy/need cargo cc cmake
+	@cargo run --release
+
+test: ## All tests, with the minutes of each part
+	@deploy/need cargo cc cmake curl node npm
+	@deploy/part build $(test_all) --no-run
+	@deploy/part test $(test_all)
+
+test-users: ## The users backend and the kit under it
+	@deploy/need cargo cc cmake
+	@deploy/part users cargo test -p kit -p users
+
+test-chat: ## The chat backend
+	@deploy/need cargo cc cmake
+	@deploy/part chat cargo test -p chat
+
+test-analytics: ## The analytics backend
+	@deploy/need cargo cc cmake
+	@deploy/part analytics cargo test -p analytics
+
+test-gateway: ## The gateway
+	@deploy/need cargo cc cmake
+	@deploy/part gateway cargo test -p gateway
+
+test-system: ## The whole system from outside, the README, and the structure
+	@deploy/need cargo cc cmake curl node npm
+	@deploy/part system cargo test -p superapp
+
+check: ## Formatting, lints, and the absences that hold the structure
+	@deploy/need cargo cc cmake cargo-fmt cargo-clippy
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets -- -D warnings
+	@cargo test -q -p superapp --test structure
+
+fmt: ## Format the code
+	@cargo fmt --all

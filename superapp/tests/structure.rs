@@ -1,0 +1,135 @@
+//! The absences that hold the structure: who may know what. `make check` and `make test` fail when one is broken.
+//!
+//! What is looked at is code: comments and what follows `#[cfg(test)]` in a file are left out, as are tests.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const BACKENDS: [&str; 3] = ["users", "chat", "analytics"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+/// The code of every source file below these folders of the workspace, with its path from there.
+fn code_under(folders: &[&str]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(&path).expect("a readable folder");
+            open.extend(entries.map(|entry| entry.expect("an entry").path()));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let name = path.strip_prefix(root()).expect("below the workspace").to_string_lossy().into_owned();
+            let is_test = ["/tests/", "/tests.rs", "/contract.rs"].iter().any(|part| name.contains(part));
+            if !is_test {
+                found.push((name, code(&std::fs::read_to_string(&path).expect("a source file"))));
+            }
+        }
+    }
+    assert!(found.len() > 3, "no code under {folders:?}");
+    found
+}
+
+/// A file's code without comments and without its tests.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// The dependencies that a crate's manifest names, those of its tests too.
+fn dependencies(folder: &str) -> BTreeSet<String> {
+    let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).expect("a manifest");
+    let manifest: toml::Table = manifest.parse().expect("TOML");
+    let sections = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let tables = sections.iter().filter_map(|section| manifest.get(*section)?.as_table());
+    tables.flat_map(|table| table.keys().cloned()).collect()
+}
+
+/// Files that mention one of the words as the start of a path or a name, but are not allowed to.
+fn offenders(files: &[(String, String)], words: &[&str], is_allowed: impl Fn(&str) -> bool) -> Vec<String> {
+    let mentions = |code: &str| words.iter().any(|word| code.contains(word));
+    files.iter().filter(|(name, code)| mentions(code) && !is_allowed(name)).map(|(name, _)| name.clone()).collect()
+}
+
+fn has_sql(code: &str) -> bool {
+    let starts = ["select ", "insert into ", "insert or ", "update ", "delete from ", "create table ", "create index ", "with recursive "];
+    code.split('"').skip(1).step_by(2).any(|literal| {
+        let literal = literal.trim_start().to_ascii_lowercase();
+        // A sentence may begin with "update"; a statement goes on with its own words.
+        starts.iter().any(|start| literal.starts_with(start)) && [" from ", " set ", " into ", " (", "table ", "index "].iter().any(|word| literal.contains(word))
+    })
+}
+
+#[test]
+fn the_gateway_knows_backends_by_address_only() {
+    let ours: BTreeSet<String> = ["kit", "superapp"].iter().chain(&BACKENDS).map(ToString::to_string).collect();
+    assert_eq!(dependencies("gateway").intersection(&ours).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn no_backend_uses_anothers_code_and_the_kit_knows_none() {
+    for backend in BACKENDS {
+        let used = dependencies(&format!("backends/{backend}"));
+        let others = BACKENDS.iter().chain(&["gateway", "superapp"]).filter(|other| **other != backend && used.contains(**other));
+        assert_eq!(others.collect::<Vec<_>>(), [&""; 0], "used by {backend}");
+    }
+    let kit = dependencies("backends/kit");
+    assert!(BACKENDS.iter().chain(&["gateway", "superapp"]).all(|crate_| !kit.contains(*crate_)));
+}
+
+#[test]
+fn warp_is_in_routes_and_the_kit_only() {
+    let files = code_under(&["superapp/src", "gateway/src", "backends"]);
+    let is_allowed = |name: &str| name.ends_with("/routes.rs") || name.starts_with("backends/kit/src/http");
+    assert_eq!(offenders(&files, &["warp::"], is_allowed), [""; 0]);
+}
+
+#[test]
+fn no_driver_type_leaves_the_stores_and_the_kit() {
+    let files = code_under(&["superapp/src", "gateway/src", "backends"]);
+    let is_allowed = |name: &str| name.contains("/src/store/") || name.starts_with("backends/kit/src/");
+    let drivers = ["rusqlite::", "tokio_postgres::", "deadpool_postgres::", "redis::"];
+    assert_eq!(offenders(&files, &drivers, is_allowed), [""; 0]);
+}
+
+#[test]
+fn there_is_no_sql_text_in_rust() {
+    let files = code_under(&["superapp/src", "gateway/src", "backends"]);
+    let with_sql: Vec<_> = files.iter().filter(|(_, code)| has_sql(code)).map(|(name, _)| name).collect();
+    assert_eq!(with_sql, [&""; 0]);
+}
+
+#[test]
+fn only_the_binary_reads_arguments_environment_and_signals() {
+    let files = code_under(&["gateway/src", "backends"]);
+    let words = ["std::env", "env::var", "std::process", "tokio::signal", "signal::", "clap::"];
+    assert_eq!(offenders(&files, &words, |_| false), [""; 0]);
+}
+
+#[test]
+fn only_the_binary_starts_logs_and_the_metrics_recorder() {
+    for crate_ in ["gateway", "backends/kit", "backends/users", "backends/chat", "backends/analytics"] {
+        let used = dependencies(crate_);
+        let recorders = ["tracing-subscriber", "metrics-exporter-prometheus"].iter().filter(|each| used.contains(**each));
+        assert_eq!(recorders.collect::<Vec<_>>(), [&""; 0], "used by {crate_}");
+    }
+}
+
+#[test]
+fn pingora_is_in_a_few_files_of_the_gateway_only() {
+    let files = code_under(&["superapp/src", "gateway/src", "backends"]);
+    let engine = ["gateway/src/proxy", "gateway/src/server.rs", "gateway/src/probe.rs"];
+    assert_eq!(offenders(&files, &["pingora"], |name| engine.iter().any(|file| name.starts_with(file))), [""; 0]);
+}
+
+#[test]
+fn the_looking_itself_finds_what_it_should() {
+    let file = |text: &str| vec![("backends/users/src/handlers/x.rs".to_owned(), code(text))];
+    assert_eq!(offenders(&file("use warp::Filter;"), &["warp::"], |_| false).len(), 1);
+    assert_eq!(offenders(&file("// as warp::Filter does"), &["warp::"], |_| false).len(), 0);
+    assert_eq!(offenders(&file("#[cfg(test)]\nmod tests {\n use warp::test;\n}"), &["warp::"], |_| false).len(), 0);
+    assert!(has_sql(r#"connection.execute("delete from users", [])"#));
+    assert!(has_sql("query(\"\n  SELECT id\n  from users \")"));
+    assert!(!has_sql(r#"error("update the client and try again")"#));
+}
