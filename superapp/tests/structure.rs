@@ -57,7 +57,8 @@ fn has_sql(code: &str) -> bool {
     code.split('"').skip(1).step_by(2).any(|literal| {
         let literal = literal.trim_start().to_ascii_lowercase();
         // A sentence may begin with "update"; a statement goes on with its own words.
-        starts.iter().any(|start| literal.starts_with(start)) && [" from ", " set ", " into ", " (", "table ", "index "].iter().any(|word| literal.contains(word))
+        starts.iter().any(|start| literal.starts_with(start))
+            && [" from ", " set ", " into ", " (", "table ", "index "].iter().any(|word| literal.contains(word))
     })
 }
 

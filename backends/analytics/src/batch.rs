@@ -7,7 +7,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use kit::clock::Timestamp;
-use kit::http::{Body, BodyError};
+use kit::http::{Body, BodyError, parse_object};
 use kit::problem::{Describe, FieldError};
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -16,8 +16,6 @@ use serde_json::value::RawValue;
 use crate::model::{Draft, Event};
 use crate::{Error, gzip};
 
-/// What the route takes, for those who send something else.
-const EXPECTED: &str = "application/json or application/x-ndjson, as it is or with content-encoding gzip";
 /// Characters of what is said of one rejected event at most; some of it is the sender's own text.
 const DETAIL_CHARS_MAX: usize = 300;
 
@@ -64,9 +62,9 @@ pub(crate) fn read(body: &Body, limits: Limits, now: Timestamp) -> Result<Batch,
     let is_lines = match body.content_type.as_str() {
         "application/json" => false,
         "application/x-ndjson" | "application/ndjson" => true,
-        _ => return Err(BodyError::MediaType { expected: EXPECTED }.into()),
+        _ => return Err(BodyError::MediaType { expected: "application/json or application/x-ndjson" }.into()),
     };
-    let is_compressed = is_compressed(body).ok_or(BodyError::MediaType { expected: EXPECTED })?;
+    let is_compressed = is_compressed(body).ok_or(BodyError::ContentEncoding { expected: "gzip or identity" })?;
     let sent = body.bytes.as_ref().map_err(Clone::clone)?;
     let bytes = if is_compressed { gzip::decompress(sent, limits.body_bytes_max)? } else { sent.clone() };
 
@@ -75,13 +73,13 @@ pub(crate) fn read(body: &Body, limits: Limits, now: Timestamp) -> Result<Batch,
         true => lines(&bytes, max)?,
         false if bytes.trim_ascii_start().starts_with(b"[") => array(&bytes, max)?,
         false => {
-            let event = draft(bytes.clone())?.complete(now).map_err(Error::InvalidEvent)?;
+            let event = parse_object::<Draft>(&bytes)?.complete(now).map_err(Error::InvalidEvent)?;
             return Ok(Batch { events: vec![event], rejected: Vec::new(), bytes: bytes.len() });
         }
     };
     let mut batch = Batch { bytes: bytes.len(), ..Batch::default() };
     for (index, element) in elements.into_iter().enumerate() {
-        match event(element, now) {
+        match event(&element, now) {
             Ok(event) => batch.events.push(event),
             Err((code, detail)) => {
                 batch.rejected.push(Rejected { index, code, detail: detail.chars().take(DETAIL_CHARS_MAX).collect() });
@@ -92,8 +90,8 @@ pub(crate) fn read(body: &Body, limits: Limits, now: Timestamp) -> Result<Batch,
 }
 
 /// One event from JSON, or the code of its first fault and what is wrong, for people.
-pub(crate) fn event(json: Bytes, now: Timestamp) -> Result<Event, (&'static str, String)> {
-    let draft = draft(json).map_err(|error| match error {
+pub(crate) fn event(json: &[u8], now: Timestamp) -> Result<Event, (&'static str, String)> {
+    let draft = parse_object::<Draft>(json).map_err(|error| match error {
         BodyError::NotUtf8 => (error.code(), "not valid UTF-8".to_owned()),
         BodyError::Malformed(ref why) => (error.code(), format!("not valid JSON: {why}")),
         BodyError::Shape(ref fault) => (fault.code, about(fault)),
@@ -109,19 +107,6 @@ fn about(fault: &FieldError) -> String {
     match fault.pointer.strip_prefix('/') {
         Some(field) => format!("{field}: {}", fault.detail),
         None => fault.detail.clone(),
-    }
-}
-
-/// One event as it was sent, or the kit's words for what is wrong with its text.
-fn draft(json: Bytes) -> Result<Draft, BodyError> {
-    let is_object = json.trim_ascii_start().starts_with(b"{");
-    let body = Body { bytes: Ok(json), content_type: "application/json".to_owned(), content_encoding: String::new() };
-    match body.json() {
-        // To serde, an array of the fields' values is as good as an object.
-        Ok(_) | Err(BodyError::Shape(_)) if !is_object => {
-            Err(BodyError::Shape(FieldError::new("", "invalid_type", "an event must be a JSON object")))
-        }
-        result => result,
     }
 }
 

@@ -118,7 +118,7 @@ impl Listener {
     }
 
     fn keep(&mut self, payload: Bytes) {
-        match batch::event(payload, (self.clock)()) {
+        match batch::event(&payload, (self.clock)()) {
             Ok(_) if self.waiting.len() >= self.waiting_max => self.lose(1),
             Ok(event) => self.waiting.push_back(event),
             Err((code, detail)) => {

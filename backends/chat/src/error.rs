@@ -24,7 +24,7 @@ pub enum Error {
     #[error("{}", .0.detail)]
     InvalidField(FieldError),
     /// A frame that begins with `{` is no JSON.
-    #[error("the frame is not valid JSON: {0}")]
+    #[error("a frame that begins with {{ must be JSON: {0}")]
     MalformedFrame(String),
     /// A frame is JSON, but not one we know.
     #[error("the frame does not have the expected shape: {0}")]

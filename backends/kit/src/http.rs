@@ -13,7 +13,7 @@ mod routes;
 mod server;
 mod service;
 
-pub use body::{Body, BodyError, body};
+pub use body::{Body, BodyError, body, parse_object};
 pub use query::{Query, QueryError, query};
 pub use reply::{Response, accepted, created, no_content, ok, problem, raw_json};
 pub use routes::{any_of, health_routes, method_not_allowed, route};

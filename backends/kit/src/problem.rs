@@ -188,7 +188,7 @@ impl Describe for BodyError {
         match self {
             BodyError::TooLarge { .. } => Kind::TooLarge,
             BodyError::Interrupted | BodyError::NotUtf8 | BodyError::Malformed(_) | BodyError::Encoding(_) => Kind::Malformed,
-            BodyError::MediaType { .. } => Kind::UnsupportedMediaType,
+            BodyError::MediaType { .. } | BodyError::ContentEncoding { .. } => Kind::UnsupportedMediaType,
             BodyError::Shape(_) => Kind::Invalid,
         }
     }
@@ -200,7 +200,7 @@ impl Describe for BodyError {
             BodyError::NotUtf8 => "invalid_utf8",
             BodyError::Malformed(_) => "malformed_json",
             BodyError::Encoding(_) => "invalid_encoding",
-            BodyError::MediaType { .. } => "unsupported_media_type",
+            BodyError::MediaType { .. } | BodyError::ContentEncoding { .. } => "unsupported_media_type",
             BodyError::Shape(_) => "invalid_body",
         }
     }

@@ -81,7 +81,7 @@ async fn a_body_of_valid_invalid_and_repeated_events_answers_exactly_that() {
         (5, "invalid_type", "properties: must be an object"),
         (6, "invalid_at", "at: must not be more than 24 hours in the future"),
         (7, "malformed_json", "not valid JSON: EOF while parsing a value at line 1 column 8"),
-        (8, "invalid_type", "an event must be a JSON object"),
+        (8, "invalid_type", "must be a JSON object"),
     ];
     let rejected: Vec<_> = rejected.map(|(index, code, detail)| json!({ "index": index, "code": code, "detail": detail })).into();
     assert_eq!(first["rejected"], json!(rejected));

@@ -1,7 +1,7 @@
 //! What a client may send. A text that does not begin with `{` is a message in plain words.
 
+use kit::http::BodyError;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use crate::Error;
 
@@ -45,13 +45,10 @@ impl ClientFrame {
         if !text.trim_start().starts_with('{') {
             return Ok(ClientFrame::Send { room: None, text: text.to_owned(), id: None });
         }
-        serde_json::from_str(text).map_err(|error| {
-            // A wrong shape is only worth telling when all of the text is JSON, also what follows the place of the error.
-            if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
-                return Error::MalformedFrame(error.to_string());
-            }
-            let detail = error.to_string();
-            if detail.starts_with("unknown variant") { Error::UnknownType(detail) } else { Error::InvalidFrame(detail) }
+        kit::http::parse_object(text.as_bytes()).map_err(|error| match error {
+            BodyError::Shape(field) if field.detail.starts_with("unknown variant") => Error::UnknownType(field.detail),
+            BodyError::Shape(field) => Error::InvalidFrame(field.detail),
+            error => Error::MalformedFrame(error.to_string()),
         })
     }
 

@@ -7,9 +7,13 @@ use futures_util::{Stream, StreamExt};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::error::Category;
 use warp::{Filter, Rejection};
 
 use crate::problem::FieldError;
+
+/// Characters of what is said of a wrong field at most.
+const DETAIL_CHARS_MAX: usize = 200;
 
 /// Why a body is not what the route needs.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -32,9 +36,15 @@ pub enum BodyError {
     /// Compressed in a way that cannot be undone.
     #[error("{0}")]
     Encoding(String),
-    /// Another content type, or a content encoding we do not speak.
+    /// Another content type.
     #[error("content type must be {expected}")]
     MediaType {
+        /// What the route takes.
+        expected: &'static str,
+    },
+    /// Compressed in a way the route does not undo.
+    #[error("content encoding must be {expected}")]
+    ContentEncoding {
         /// What the route takes.
         expected: &'static str,
     },
@@ -101,7 +111,7 @@ where
 }
 
 impl Body {
-    /// The body as a `T`, sent as `application/json`.
+    /// The body, a JSON object sent as `application/json`, as a `T`.
     ///
     /// # Errors
     ///
@@ -110,26 +120,29 @@ impl Body {
         self.json_as(&["application/json"], "application/json")
     }
 
-    /// The body as a `T`, sent as one of these content types.
+    /// The body, a JSON object sent as one of these content types, as a `T`.
     ///
     /// # Errors
     ///
     /// Every variant of [`BodyError`] but `Encoding`.
     pub fn json_as<T: DeserializeOwned>(&self, content_types: &[&str], expected: &'static str) -> Result<T, BodyError> {
-        if !content_types.contains(&self.content_type.as_str()) || !matches!(self.content_encoding.as_str(), "" | "identity") {
+        if !content_types.contains(&self.content_type.as_str()) {
             return Err(BodyError::MediaType { expected });
         }
+        if !matches!(self.content_encoding.as_str(), "" | "identity") {
+            return Err(BodyError::ContentEncoding { expected: "identity" });
+        }
         let bytes = self.bytes.as_ref().map_err(Clone::clone)?;
-        parse(bytes)
+        parse_object(bytes)
     }
 }
 
-/// Reads `bytes` as a `T`, and says which of encoding, syntax or shape is wrong.
+/// Reads a JSON object as a `T`, and says which of encoding, syntax or shape is wrong.
 ///
 /// # Errors
 ///
 /// `NotUtf8`, `Malformed`, `Shape`.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
+pub fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
     let text = std::str::from_utf8(bytes).map_err(|_| BodyError::NotUtf8)?;
     let mut json = serde_json::Deserializer::from_str(text);
     let parsed = serde_path_to_error::deserialize(&mut json);
@@ -137,7 +150,15 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
         return Err(BodyError::Malformed(error.to_string()));
     }
-    parsed.map_err(|error| shape(&error))
+    // To serde, an array of the fields' values is as good as an object.
+    if !text.trim_start().starts_with('{') {
+        return Err(BodyError::Shape(FieldError::new("", "invalid_type", "must be a JSON object")));
+    }
+    parsed.map_err(|error| match error.inner().classify() {
+        Category::Data => shape(&error),
+        // What the quick look above lets pass: half a surrogate pair, a number beyond all bounds.
+        Category::Syntax | Category::Eof | Category::Io => BodyError::Malformed(error.inner().to_string()),
+    })
 }
 
 fn shape(error: &serde_path_to_error::Error<serde_json::Error>) -> BodyError {
@@ -151,7 +172,9 @@ fn shape(error: &serde_path_to_error::Error<serde_json::Error>) -> BodyError {
         }
     }
     let text = error.inner().to_string();
-    let detail = text.split(" at line ").next().unwrap_or_default().to_owned();
+    // Some of it may be the sender's own text, as long as he likes.
+    let detail: String = text.split(" at line ").next().unwrap_or_default().chars().take(DETAIL_CHARS_MAX).collect();
+    let pointer = pointer.chars().take(DETAIL_CHARS_MAX).collect::<String>();
     let code = match () {
         () if detail.starts_with("unknown field") => "unknown_field",
         () if detail.starts_with("missing field") => "required",
@@ -172,7 +195,7 @@ mod tests {
     }
 
     fn error(text: &[u8]) -> BodyError {
-        parse::<Point>(text).expect_err("must be refused")
+        parse_object::<Point>(text).expect_err("must be refused")
     }
 
     #[test]
@@ -181,6 +204,8 @@ mod tests {
         assert!(matches!(error(br#"{"x":1} trailing"#), BodyError::Malformed(_)));
         assert!(matches!(error(b""), BodyError::Malformed(_)));
         assert!(matches!(error(b"{\"x\":\"\xff\"}"), BodyError::NotUtf8));
+        assert!(matches!(error(br#"{"x":"\ud800"}"#), BodyError::Malformed(_)), "half a surrogate pair");
+        assert!(matches!(error(br#"{"x":1e999}"#), BodyError::Malformed(_)), "beyond all bounds");
         let deep = "[".repeat(100_000);
         assert!(matches!(error(deep.as_bytes()), BodyError::Malformed(_)));
     }
@@ -191,7 +216,17 @@ mod tests {
         assert_eq!((field.pointer.as_str(), field.code), ("/x", "invalid_type"));
         let BodyError::Shape(field) = error(br#"{"x":1,"a/b":2}"#) else { panic!("expected a shape error") };
         assert_eq!((field.pointer.as_str(), field.code), ("/a~1b", "unknown_field"));
-        let BodyError::Shape(field) = error(b"[]") else { panic!("expected a shape error") };
-        assert_eq!(field.pointer, "");
+        for no_object in [&b"[]"[..], b"[1]", b"1", b"null", b"\"x\""] {
+            let BodyError::Shape(field) = error(no_object) else { panic!("expected a shape error") };
+            assert_eq!((field.pointer.as_str(), field.code), ("", "invalid_type"));
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_field_has_an_end() {
+        let BodyError::Shape(field) = error(format!(r#"{{"{}":1}}"#, "x".repeat(10_000)).as_bytes()) else {
+            panic!("expected a shape error")
+        };
+        assert!(field.detail.len() <= 200 && field.pointer.len() <= 200);
     }
 }

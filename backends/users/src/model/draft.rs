@@ -1,10 +1,11 @@
 //! A body of `POST`, `PUT` or `PATCH`: read first, judged whole, so that all of its faults are told at once.
 
+use std::fmt;
 use std::str::FromStr;
 
 use kit::problem::FieldError;
+use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 use super::{Change, Email, Name};
 use crate::Error;
@@ -24,12 +25,59 @@ pub(crate) struct Draft {
 enum Field {
     #[default]
     Missing,
-    Given(Value),
+    Null,
+    Text(String),
+    /// Something that no field of a user is; what it was does not matter and is not kept.
+    Other,
 }
 
 impl<'de> Deserialize<'de> for Field {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Value::deserialize(deserializer).map(Field::Given)
+        deserializer.deserialize_any(FieldVisitor)
+    }
+}
+
+struct FieldVisitor;
+
+impl<'de> Visitor<'de> for FieldVisitor {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Field, E> {
+        Ok(Field::Text(text.to_owned()))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Field, E> {
+        Ok(Field::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Field, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Field, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Field, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Field, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Field, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Field::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Field, A::Error> {
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Field::Other)
     }
 }
 
@@ -65,12 +113,12 @@ impl Field {
     fn optional<T: FromStr<Err = &'static str>>(self, pointer: &str, faults: &mut Vec<FieldError>) -> Option<T> {
         let (code, detail) = match self {
             Field::Missing => return None,
-            Field::Given(Value::String(text)) => match text.parse() {
+            Field::Text(text) => match text.parse() {
                 Ok(value) => return Some(value),
                 Err(why) => ("invalid_value", why),
             },
-            Field::Given(Value::Null) => ("required", "must not be null"),
-            Field::Given(_) => ("invalid_type", "must be a string"),
+            Field::Null => ("required", "must not be null"),
+            Field::Other => ("invalid_type", "must be a string"),
         };
         faults.push(FieldError::new(pointer, code, detail));
         None
@@ -99,6 +147,16 @@ mod tests {
         assert_eq!(faults(draft(r#"{"name":null,"email":null}"#).change()), both);
         let both = vec![("/name".to_owned(), "invalid_type"), ("/email".to_owned(), "invalid_value")];
         assert_eq!(faults(draft(r#"{"name":7,"email":"nobody"}"#).complete()), both);
+    }
+
+    #[test]
+    fn a_field_of_another_type_is_told_whatever_it_is() {
+        // serde_json's own `Value` would read the text in this object as JSON again, with a fresh limit on its depth.
+        let disguised = serde_json::json!({ "$serde_json::private::RawValue": "[".repeat(100) + &"]".repeat(100) }).to_string();
+        for value in ["true", "-1", "1", "1.5", "[[1]]", r#"{"a":{}}"#, &disguised] {
+            let faults = faults(draft(&format!(r#"{{"name":{value}}}"#)).change());
+            assert_eq!(faults, [("/name".to_owned(), "invalid_type")], "{value:.40}");
+        }
     }
 
     #[test]
