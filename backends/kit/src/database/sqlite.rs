@@ -115,15 +115,28 @@ impl Sqlite {
         read.await.map_err(|error| Error::Internal(format!("read: {error}")))?
     }
 
-    /// How the database is doing: `fail` when it cannot be read, `warn` when it can be read but the last write failed.
+    /// How the database is doing: `fail` when it cannot be read, `warn` when it can be read but not written.
     pub async fn check(&self) -> Check {
-        let read = self.read(|connection| Ok(connection.pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0))?)).await;
-        match (read, self.shared.writer.trouble()) {
-            (Err(error), _) => Check::fail(error.to_string()),
-            (Ok(_), Some(trouble)) => Check::warn(format!("cannot write: {trouble}")),
-            (Ok(_), None) => Check::pass(),
+        if let Err(error) = self.read(schema_version).await {
+            return Check::fail(error.to_string());
+        }
+        if self.shared.writer.trouble().is_none() {
+            return Check::pass();
+        }
+        // The last commit failed. Whether that is over shows only by writing: the same number once more.
+        let again = self.write(|connection| {
+            let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok(connection.pragma_update(None, "user_version", version)?)
+        });
+        match again.await {
+            Ok(()) => Check::pass(),
+            Err(error) => Check::warn(format!("cannot write: {error}")),
         }
     }
+}
+
+fn schema_version(connection: &Connection) -> Result<i64, Error> {
+    Ok(connection.pragma_query_value(None, "schema_version", |row| row.get(0))?)
 }
 
 impl Shared {
