@@ -101,7 +101,7 @@ where
 }
 
 impl Body {
-    /// The body as a `T`, sent as `application/json`.
+    /// The body as a `T`, which is an object, sent as `application/json`.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl Body {
         self.json_as(&["application/json"], "application/json")
     }
 
-    /// The body as a `T`, sent as one of these content types.
+    /// The body as a `T`, which is an object, sent as one of these content types.
     ///
     /// # Errors
     ///
@@ -120,7 +120,14 @@ impl Body {
             return Err(BodyError::MediaType { expected });
         }
         let bytes = self.bytes.as_ref().map_err(Clone::clone)?;
-        parse(bytes)
+        // Serde would take the items of an array for the fields of a struct, in their order.
+        let is_array = bytes.trim_ascii_start().starts_with(b"[");
+        match parse(bytes) {
+            Ok(_) | Err(BodyError::Shape(_)) if is_array => {
+                Err(BodyError::Shape(FieldError::new("", "invalid_type", "invalid type: sequence, expected an object")))
+            }
+            parsed => parsed,
+        }
     }
 }
 
@@ -183,6 +190,14 @@ mod tests {
         assert!(matches!(error(b"{\"x\":\"\xff\"}"), BodyError::NotUtf8));
         let deep = "[".repeat(100_000);
         assert!(matches!(error(deep.as_bytes()), BodyError::Malformed(_)));
+    }
+
+    #[test]
+    fn an_array_is_no_object_in_disguise() {
+        let bytes = Ok(Bytes::from_static(b" [1]"));
+        let body = Body { bytes, content_type: "application/json".to_owned(), content_encoding: String::new() };
+        let Err(BodyError::Shape(field)) = body.json::<Point>() else { panic!("expected a shape error") };
+        assert_eq!((field.pointer.as_str(), field.code), ("", "invalid_type"));
     }
 
     #[test]
