@@ -1,0 +1,10 @@
+//! The whole system, seen from outside: a really started binary, spoken to over HTTP and WebSocket only.
+//!
+//! A story is a sentence. Most run twice, against everything in one process and against a process per role.
+//! `support` is the vocabulary they are told in.
+
+mod support;
+
+mod gateway;
+mod start;
+mod users;
