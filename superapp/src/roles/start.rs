@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use gateway::Gateway;
 use kit::bus::{Bus, InProcess};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::ports::Ports;
 use super::stores::Stores;
@@ -38,11 +38,15 @@ pub(super) struct Part {
 
 impl Part {
     /// Runs `serve` with the future that tells it to stop.
-    fn spawn<F>(&mut self, name: &'static str, serve: impl FnOnce(tokio_util::sync::WaitForCancellationFutureOwned) -> F)
+    fn spawn<F>(&mut self, name: &'static str, serve: impl FnOnce(WaitForCancellationFutureOwned) -> F)
     where
-        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
     {
-        self.tasks.spawn(name, serve(self.stop.clone().cancelled_owned()));
+        let serving = serve(self.stop.clone().cancelled_owned());
+        self.tasks.spawn(name, async {
+            serving.await;
+            Ok(())
+        });
     }
 }
 
@@ -69,21 +73,21 @@ pub(super) async fn start(settings: Settings, role: Role, ports: Ports, stores: 
     if let Some(store) = stores.analytics {
         let backend = analytics::Analytics::new(settings.analytics.config, store, bus.clone(), kit::clock::now);
         let listeners = listeners(analytics);
-        running.backends.spawn("analytics", |stop| async { Ok(analytics::serve(backend, listeners, stop).await) });
+        running.backends.spawn("analytics", |stop| analytics::serve(backend, listeners, stop));
     }
     if let Some(store) = stores.users {
         let config = settings.users.config;
         let cache = Arc::new(kit::cache::InProcess::new(config.cache_bytes_max, Duration::from_secs(config.cache_ttl_s)));
         let backend = users::Users::new(config, store, bus.clone(), cache, kit::clock::now);
         let listeners = listeners(users);
-        running.backends.spawn("users", |stop| async { Ok(users::serve(backend, listeners, stop).await) });
+        running.backends.spawn("users", |stop| users::serve(backend, listeners, stop));
     }
     if let Some(store) = stores.chat {
         for replica in chat {
             let name = replica_name(&replica);
             let backend = chat::Chat::new(settings.chat.config.clone(), name, store.clone(), bus.clone(), kit::clock::now);
             let listeners = replica.into_listeners();
-            running.chat.spawn("chat", |stop| async { Ok(chat::serve(backend, listeners, stop).await) });
+            running.chat.spawn("chat", |stop| chat::serve(backend, listeners, stop));
         }
     }
     if !gateway.is_empty() {
@@ -92,18 +96,18 @@ pub(super) async fn start(settings: Settings, role: Role, ports: Ports, stores: 
         door.first_health_round().await;
         let listeners = listeners(gateway).into_iter().map(TcpListener::into_std).collect::<Result<_, _>>()?;
         running.gateway = Some(door.clone());
-        running.door.spawn("gateway", |stop| async { gateway::serve(door, listeners, stop).await.context("serve") });
+        let stop = running.door.stop.clone().cancelled_owned();
+        running.door.tasks.spawn("gateway", async { gateway::serve(door, listeners, stop).await.context("serve") });
     }
     if !admin.is_empty() {
         let (listeners, metrics) = (listeners(admin), metrics.clone());
-        running.operators.spawn("admin", |stop| async { Ok(admin::run(metrics, listeners, stop).await) });
+        running.operators.spawn("admin", |stop| admin::run(metrics, listeners, stop));
     }
     running.operators.spawn("metrics", |stop| async {
         tokio::select! {
             () = metrics.upkeep() => {}
             () = stop => {}
         }
-        Ok(())
     });
     Ok(running)
 }
