@@ -1,2 +1,65 @@
-//! x
-fn main() {}
+//! SuperApp: one binary, a role per subcommand; no subcommand starts them all.
+//!
+//! Only this crate reads arguments, environment and signals; everything it starts takes finished values.
+
+mod admin;
+mod args;
+mod banner;
+mod client;
+mod commands;
+mod descriptors;
+mod listeners;
+mod roles;
+mod settings;
+mod signals;
+mod telemetry;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::args::{Args, Command};
+use crate::settings::Settings;
+
+/// What is still running a second after everything was stopped is left behind.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let args = <Args as clap::Parser>::parse();
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            for line in format!("{error:#}").lines() {
+                eprintln!("superapp: {line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> anyhow::Result<()> {
+    let sources = args.sources();
+    match args.command() {
+        Command::Run(role) => {
+            let settings = Settings::load(&sources)?.supported()?;
+            telemetry::logs::start(&settings.log)?;
+            descriptors::raise_limit();
+            runtime(roles::run(settings, role))
+        }
+        Command::Migrate => runtime(commands::migrate::run(Settings::load(&sources)?.supported()?)),
+        Command::Check => commands::check::run(&sources),
+        Command::Config => commands::config::run(),
+        Command::Seed { url } => runtime(commands::seed::run(url)),
+        Command::Health { url: Some(url) } => runtime(commands::health::run(url)),
+        Command::Health { url: None } => {
+            let url = Settings::load(&sources)?.gateway_url();
+            runtime(commands::health::run(url))
+        }
+    }
+}
+
+fn runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+    result
+}

@@ -16,6 +16,6 @@ mod service;
 pub use body::{Body, BodyError, body, parse_object};
 pub use query::{Query, QueryError, query};
 pub use reply::{Response, accepted, created, no_content, ok, problem, raw_json};
-pub use routes::{any_of, health_routes, method_not_allowed, route};
+pub use routes::{any_of, health_routes, method_not_allowed, page, route};
 pub use server::{Config, serve};
 pub use service::RequestId;

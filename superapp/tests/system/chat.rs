@@ -126,7 +126,11 @@ async fn every_error_over_http_has_its_code(system: System) {
     assert_eq!((reply.status, reply.code().as_str()), (400, "invalid_room"));
     let long = "x".repeat(8193);
     for (body, code, faults) in [
-        (json!({ "user": "a b", "text": "", "id": "" }), "invalid_message", vec![("/user", "invalid_user"), ("/text", "invalid_text"), ("/id", "invalid_id")]),
+        (
+            json!({ "user": "a b", "text": "", "id": "" }),
+            "invalid_message",
+            vec![("/user", "invalid_user"), ("/text", "invalid_text"), ("/id", "invalid_id")],
+        ),
         (json!({ "user": "a", "text": "a\0b" }), "invalid_message", vec![("/text", "invalid_text")]),
         (json!({ "user": "a", "text": long }), "invalid_message", vec![("/text", "text_too_long")]),
         (json!({ "user": "a", "text": 7 }), "invalid_body", vec![("/text", "invalid_type")]),

@@ -1,6 +1,6 @@
 //! What makes a backend's `routes.rs` read as a list.
 
-use http::header::ALLOW;
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use warp::filters::BoxedFilter;
 use warp::{Filter, Rejection, Reply};
@@ -67,6 +67,20 @@ where
         route("GET /readyz", ready),
         method_not_allowed(warp::path!("readyz"), "GET, HEAD"),
     ]
+}
+
+/// One page at `/segment`, written anew for each request: what an operator's port shows.
+pub fn page<R>(name: &'static str, segment: &'static str, content_type: &'static str, render: R) -> Vec<BoxedFilter<(Response,)>>
+where
+    R: Fn() -> String + Clone + Send + Sync + 'static,
+{
+    let path = warp::path(segment).and(warp::path::end());
+    let show = path.and(warp::get()).map(move || {
+        let mut response = Response::new(render().into());
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response
+    });
+    vec![route(name, show), method_not_allowed(path, "GET, HEAD")]
 }
 
 fn plain(status: StatusCode, code: &'static str, detail: String) -> Problem {

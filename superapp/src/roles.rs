@@ -1,0 +1,65 @@
+//! Runs roles: everything in this process, or one of them.
+//!
+//! `ports` binds, `stores` opens, `start` puts the parts together, `drain` ends them; `tasks` keeps watch in between.
+
+mod drain;
+mod notice;
+mod ports;
+mod start;
+pub(crate) mod stores;
+mod tasks;
+
+use std::time::Instant;
+
+use crate::banner;
+use crate::settings::Settings;
+use crate::signals::Signals;
+use crate::telemetry::metrics::Metrics;
+
+pub(crate) use ports::Addresses;
+
+/// What this process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// All of the others.
+    All,
+    Gateway,
+    Users,
+    Chat,
+    Analytics,
+}
+
+impl Role {
+    /// Whether this process does the work of `role`.
+    pub(crate) fn plays(self, role: Role) -> bool {
+        self == Role::All || self == role
+    }
+}
+
+/// Starts, says that it is ready, serves until told to stop, and drains. A second signal ends it at once.
+pub(crate) async fn run(settings: Settings, role: Role) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let mut signals = Signals::listen()?;
+    let ports = ports::Ports::bind(&settings, role)?;
+    let addresses = ports.addresses();
+    let metrics = Metrics::install()?;
+    let stores = stores::Stores::open(&settings.data_dir, role).await?;
+    let contents = stores.contents().await?;
+    let drain_limit = std::time::Duration::from_secs(settings.gateway.config.drain_s);
+    let data_dir = settings.data_dir.clone();
+
+    let mut running = start::start(settings, role, ports, stores, metrics).await?;
+    banner::ready(role, &addresses, &data_dir, &contents, started.elapsed());
+    notice::what_does_not_cross(role);
+
+    tokio::select! {
+        signal = signals.next() => tracing::info!(signal, "stopping"),
+        error = running.broken() => return Err(error),
+    }
+    tokio::select! {
+        drained = drain::drain(running, drain_limit) => drained?,
+        signal = signals.next() => anyhow::bail!("{signal} a second time: stopped at once"),
+    }
+    tracing::info!("stopped");
+    Ok(())
+}

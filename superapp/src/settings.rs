@@ -1,0 +1,105 @@
+//! The settings of a process: read from several places, judged whole, and handed on as finished values.
+//!
+//! `schema` knows the keys, `layers` the order of places, `judge` what may not be; `finding` is how wrong things are told.
+
+mod finding;
+mod judge;
+mod layers;
+mod listen;
+mod schema;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub(crate) use finding::{Finding, Findings};
+pub(crate) use listen::{Listen, from_this_machine};
+pub(crate) use schema::DEFAULTS;
+
+use layers::Layers;
+use schema::Schema;
+
+/// Where settings may come from.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// `--config`.
+    pub(crate) file: Option<PathBuf>,
+    /// Names and values.
+    pub(crate) environment: Vec<(String, String)>,
+    /// `--set`, as written.
+    pub(crate) set: Vec<String>,
+}
+
+/// Everything a process may be told.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Absolute.
+    pub(crate) data_dir: PathBuf,
+    pub(crate) log: Log,
+    /// Its clusters may be empty, which means: where the other sections listen.
+    pub(crate) gateway: Section<gateway::Config>,
+    pub(crate) users: Section<users::Config>,
+    pub(crate) chat: Section<chat::Config>,
+    pub(crate) analytics: Section<analytics::Config>,
+    /// What was asked for and does not exist yet.
+    unsupported: Vec<Finding>,
+}
+
+/// The settings of one role: the binary's part, and the role's own.
+#[derive(Debug)]
+pub(crate) struct Section<C> {
+    /// At least one.
+    pub(crate) listen: Vec<Listen>,
+    pub(crate) admin_listen: Option<Listen>,
+    pub(crate) config: C,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) filter: String,
+    pub(crate) format: Format,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    /// `Text` on a terminal, else `Json`.
+    Auto,
+    Text,
+    Json,
+}
+
+impl Settings {
+    /// Reads and judges everything.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, not only the first.
+    pub(crate) fn load(sources: &Sources) -> Result<Settings, Findings> {
+        let schema = Schema::embedded();
+        let mut layers = Layers::new(&schema);
+        if let Some(path) = &sources.file {
+            layers.file(path);
+        }
+        layers.environment(&sources.environment);
+        layers.set(&sources.set);
+        judge::judge(layers)
+    }
+
+    /// The same settings, unless they ask for what this version cannot do: nothing is ignored in silence.
+    pub(crate) fn supported(self) -> Result<Settings, Findings> {
+        if self.unsupported.is_empty() { Ok(self) } else { Err(Findings(self.unsupported)) }
+    }
+
+    /// Where the gateway is reached from this machine.
+    pub(crate) fn gateway_url(&self) -> String {
+        let listen = self.gateway.listen.first().expect("every role listens somewhere");
+        format!("http://{}", listen.reached_at())
+    }
+}

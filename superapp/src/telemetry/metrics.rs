@@ -1,0 +1,70 @@
+//! Metrics: collected from every role of the process, shown as Prometheus reads them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// From half a millisecond, a cached read, to the thirty seconds after which the gateway gives up.
+const SECONDS: [f64; 15] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Without upkeep, measurements that nobody asks for would pile up.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// The metrics of this process.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    handle: PrometheusHandle,
+}
+
+impl Metrics {
+    /// Collects from now on.
+    pub(crate) fn install() -> anyhow::Result<Self> {
+        let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS);
+        let handle = builder.context("set buckets")?.install_recorder().context("install the metrics recorder")?;
+        describe();
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        gauge!("process_start_time_seconds").set(started.as_secs_f64());
+        Ok(Self { handle })
+    }
+
+    /// All metrics, in Prometheus' text format.
+    pub(crate) fn render(&self) -> String {
+        observe_process();
+        self.handle.render()
+    }
+
+    /// Keeps what is collected small, for ever.
+    pub(crate) async fn upkeep(self) {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            self.handle.run_upkeep();
+        }
+    }
+}
+
+fn describe() {
+    describe_counter!("gateway_requests_total", "Requests at the door, by route, method and status.");
+    describe_histogram!("gateway_request_duration_seconds", Unit::Seconds, "Time from a request's head to the end of its answer.");
+    describe_gauge!("gateway_sockets_open", "WebSockets open through the gateway, by replica.");
+    describe_counter!("gateway_upstream_errors_total", "Failures between gateway and replicas, by cluster and kind.");
+    describe_counter!("http_requests_total", "Requests to a backend's own port, by role, route and status.");
+    describe_histogram!("http_request_duration_seconds", Unit::Seconds, "Time a backend took for an answer.");
+    describe_counter!("users_created_total", "Accounts created.");
+    describe_gauge!("process_start_time_seconds", Unit::Seconds, "When the process started, since 1970.");
+    describe_gauge!("process_resident_memory_bytes", Unit::Bytes, "Memory the process holds.");
+    describe_gauge!("process_open_fds", "File descriptors the process has open.");
+}
+
+/// Reads what the kernel knows of us; where it tells nothing, nothing is shown.
+fn observe_process() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    if let Some(kib) = resident {
+        gauge!("process_resident_memory_bytes").set(kib * 1024.0);
+    }
+    if let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") {
+        let open = u32::try_from(descriptors.count()).unwrap_or(u32::MAX);
+        gauge!("process_open_fds").set(f64::from(open));
+    }
+}

@@ -1,0 +1,16 @@
+//! The whole system, seen from outside: a really started binary, spoken to over HTTP and WebSocket only.
+//!
+//! A story is a sentence. Most run twice, against everything in one process and against a process per role.
+//! `support` is the vocabulary they are told in.
+
+// A story fails where something is not as it tells.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+mod analytics;
+mod chat;
+mod faults;
+mod gateway;
+mod start;
+mod users;
