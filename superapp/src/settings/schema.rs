@@ -39,8 +39,13 @@ impl Schema {
         let differing_max = (last(unknown).len() * 2 / 5).max(1);
         let distance = |known: &str| strsim::damerau_levenshtein(unknown, known);
         let near = self.paths().filter(|known| distance(known) <= differing_max).min_by_key(|known| distance(known));
-        // The right name in the wrong section.
-        near.or_else(|| self.paths().find(|known| last(known) == last(unknown)))
+        // The right name in the wrong section, or any name in a section that does not exist.
+        let misplaced = || self.paths().find(|known| last(known) == last(unknown));
+        let section = || {
+            let (section, _) = unknown.rsplit_once('.')?;
+            if self.is_section(section) { None } else { self.nearest(section) }
+        };
+        near.or_else(misplaced).or_else(section)
     }
 
     /// All keys and all sections.
@@ -82,6 +87,7 @@ mod tests {
             ("users.cach_ttl_s", Some("users.cache_ttl_s")),
             ("rate_burst", Some("chat.rate_burst")),
             ("chat.sockets_mx", Some("chat.sockets_max")),
+            ("gatway.x", Some("gateway")),
             ("users.zzz", None),
             ("tls", None),
         ] {

@@ -158,3 +158,13 @@ fn secrets_are_never_printed() {
     ];
     assert!(!format!("{said:?}").contains(secret), "{said:#?}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_written_is_taken_or_told(key in "[a-z_.]{0,20}|users.http.header_timeout_s|chat.listen|log", value in ".{0,40}", file in ".{0,80}") {
+        let (sources, _folder) = sources(Some(&file), &[], &[&format!("{key}={value}")]);
+        if let Err(findings) = Settings::load(&sources) {
+            proptest::prop_assert!(!findings.0.is_empty());
+        }
+    }
+}

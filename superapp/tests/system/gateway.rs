@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{DeadAddress, Role, System, eventually, in_both_shapes};
+use crate::support::{DeadAddress, Role, Setup, System, eventually, in_both_shapes};
 
 in_both_shapes!(
     the_health_of_everything_is_at_the_root,
@@ -111,10 +111,24 @@ async fn a_request_id_is_kept_or_made(system: System) {
     assert_ne!(one.header("x-request-id").unwrap(), other.header("x-request-id").unwrap());
 }
 
+#[tokio::test]
+async fn each_role_alone_can_have_a_port_for_operators() {
+    let setup = Setup::roles().set("users.admin_listen=127.0.0.1:0").set("chat.admin_listen=127.0.0.1:0");
+    let system = setup.set("analytics.admin_listen=127.0.0.1:0").start().await;
+    system.sign_up("ada").await;
+    for (role, name) in [(Role::Users, "users"), (Role::Chat, "chat"), (Role::Analytics, "analytics")] {
+        let metrics = system.get_at(system.admin(role), "/metrics").await;
+        let probed = format!("http_requests_total{{role=\"{name}\",route=\"GET /readyz\",status=\"200\"}}");
+        assert!(metrics.status == 200 && metrics.text().contains(&probed), "{}", metrics.text());
+        assert_eq!(metrics.text().contains("users_created_total 1"), role == Role::Users);
+        assert!(!metrics.text().contains("gateway_requests_total{"));
+    }
+}
+
 async fn metrics_are_for_operators_only(system: System) {
     system.sign_up("ada").await;
     assert_eq!(system.get("/metrics").await.status, 404);
-    let reply = system.get_at(system.admin(), "/metrics").await;
+    let reply = system.get_at(system.admin(Role::Gateway), "/metrics").await;
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/plain; version=0.0.4; charset=utf-8")));
     let mut expected = vec![
         "# TYPE gateway_requests_total counter",
@@ -128,8 +142,8 @@ async fn metrics_are_for_operators_only(system: System) {
     for line in expected {
         assert!(reply.text().contains(line), "{line}\nis not in\n{}", reply.text());
     }
-    assert_eq!(system.get_at(system.admin(), "/livez").await.status, 200);
+    assert_eq!(system.get_at(system.admin(Role::Gateway), "/livez").await.status, 200);
     for path in ["/", "/users", "/metrics/x"] {
-        assert_eq!(system.get_at(system.admin(), path).await.status, 404, "{path}");
+        assert_eq!(system.get_at(system.admin(Role::Gateway), path).await.status, 404, "{path}");
     }
 }

@@ -244,6 +244,18 @@ async fn a_database_or_redis_elsewhere_is_refused_and_its_password_not_shown() {
 }
 
 #[tokio::test]
+async fn a_gateway_alone_looks_for_backends_where_they_listen_by_the_same_settings() {
+    let mut system = System::roles().await;
+    let nowhere = ["users", "chat", "analytics"].map(|name| format!("gateway.clusters.{name}.endpoints=[]"));
+    system.restart_with(Role::Gateway, &nowhere.each_ref().map(String::as_str)).await;
+    assert_eq!(system.get("/").await.json()["status"], "pass");
+
+    let folder = tempfile::tempdir().unwrap();
+    let said = sentence(&start("gateway", folder.path(), &[]).await);
+    assert!(said.contains("users.listen has port 0") && said.contains("set gateway.clusters.users.endpoints"), "{said}");
+}
+
+#[tokio::test]
 async fn migrating_makes_the_databases_and_does_nothing_the_second_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("users.db").display().to_string();

@@ -125,9 +125,9 @@ impl System {
         self.addresses["chat"].clone()
     }
 
-    /// The gateway's port for operators.
-    pub(crate) fn admin(&self) -> SocketAddr {
-        self.addresses["admin"][0]
+    /// The port for operators of the process that plays `role`: the gateway's, or where `users.admin_listen` and so on are set.
+    pub(crate) fn admin(&self, role: Role) -> SocketAddr {
+        self.addresses[&admin(self.player(role))][0]
     }
 
     /// The log of the process that plays `role`.
@@ -233,7 +233,9 @@ impl System {
     pub(crate) async fn start(&mut self, role: Role) {
         let player = self.player(role);
         let mut process = Process::spawn(&self.arguments(player), &[]);
-        self.addresses.extend(process.ready().await);
+        let ready = process.ready().await;
+        // Each process may have a port for operators, so its own name tells them apart.
+        self.addresses.extend(ready.into_iter().map(|(name, list)| if name == "admin" { (admin(player), list) } else { (name, list) }));
         self.processes.insert(player, process);
     }
 
@@ -256,7 +258,7 @@ impl System {
             ("users", "users.listen", 1),
             ("chat", "chat.listen", 2),
             ("analytics", "analytics.listen", 1),
-            ("admin", "gateway.admin_listen", 1),
+            (&admin(Role::Gateway), "gateway.admin_listen", 1),
         ] {
             set.push(format!("{key}={}", self.listens(name, replicas)));
         }
@@ -279,6 +281,10 @@ impl System {
             many => list(many),
         }
     }
+}
+
+fn admin(role: Role) -> String {
+    format!("{}.admin", role.name())
 }
 
 fn list(addresses: &[SocketAddr]) -> String {
