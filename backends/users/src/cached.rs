@@ -35,7 +35,9 @@ impl CachedUsers {
 
     /// The user with this id, from the cache or else from the store.
     pub(crate) async fn get(&self, id: Uuid) -> Result<View, Error> {
-        match self.cache.get(&key(id)).await {
+        let kept = self.cache.get(&key(id)).await;
+        metrics::counter!("users_cache_lookups_total", "result" => if kept.is_some() { "hit" } else { "miss" }).increment(1);
+        match kept {
             Some(Entry::Row { version, value }) => Ok(View { id, version, json: value }),
             Some(Entry::Gone) => Err(Error::NotFound),
             None => {

@@ -266,7 +266,6 @@ async fn migrating_makes_the_databases_and_does_nothing_the_second_time() {
 }
 
 #[tokio::test]
-#[ignore = "chat does not answer yet"]
 async fn seeding_twice_adds_nothing_the_second_time() {
     let system = System::all_in_one().await;
     let gateway = format!("http://{}", system.address(Role::Gateway));

@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use rusqlite::{Connection, DropBehavior, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -30,7 +31,10 @@ impl Writer {
         let seen = trouble.clone();
         std::thread::Builder::new()
             .name(format!("{name}-writer"))
-            .spawn(move || run(connection, works, &seen))
+            .spawn({
+                let meter = Meter::new(name);
+                move || run(connection, works, &seen, &meter)
+            })
             .map_err(|error| Error::Unavailable(format!("start the writer: {error}")))?;
         Ok(Self { queue, trouble })
     }
@@ -97,10 +101,35 @@ where
     }
 }
 
-fn run(mut connection: Connection, mut works: mpsc::Receiver<Box<dyn Work>>, trouble: &Mutex<Option<String>>) {
+/// What operators see of a writer.
+struct Meter {
+    commits: metrics::Counter,
+    writes: metrics::Counter,
+    waiting: metrics::Gauge,
+    seconds: metrics::Histogram,
+}
+
+impl Meter {
+    fn new(name: &str) -> Self {
+        let name = name.to_owned();
+        Self {
+            commits: metrics::counter!("database_commits_total", "database" => name.clone()),
+            writes: metrics::counter!("database_writes_total", "database" => name.clone()),
+            waiting: metrics::gauge!("database_writes_waiting", "database" => name.clone()),
+            seconds: metrics::histogram!("database_commit_duration_seconds", "database" => name),
+        }
+    }
+}
+
+fn run(mut connection: Connection, mut works: mpsc::Receiver<Box<dyn Work>>, trouble: &Mutex<Option<String>>, meter: &Meter) {
     let mut group: Vec<Box<dyn Work>> = Vec::with_capacity(GROUP);
     while works.blocking_recv_many(&mut group, GROUP) > 0 {
+        let started = Instant::now();
         let commit = commit(&mut connection, &mut group);
+        meter.commits.increment(1);
+        meter.writes.increment(group.len() as u64);
+        meter.waiting.set(works.len() as f64);
+        meter.seconds.record(started.elapsed().as_secs_f64());
         if let Err(error) = &commit {
             tracing::error!(%error, works = group.len(), "commit failed");
         }
