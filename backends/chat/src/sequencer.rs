@@ -70,11 +70,12 @@ pub(crate) async fn run(mut drafts: Drafts, store: Arc<dyn Store>, hub: Arc<Hub>
         match store.append_events(batch).await {
             Ok(appended) => {
                 for (job, appended) in jobs.drain(..).zip(appended) {
+                    // Before the world hears of it, so that a sender has his ack before his message comes round. He may have
+                    // gone; his message stays.
+                    let _ = job.answer.send(Ok(appended));
                     if !appended.duplicate {
                         tell(job.draft, appended, &hub, &*bus);
                     }
-                    // The sender may have gone; his message stays.
-                    let _ = job.answer.send(Ok(appended));
                 }
             }
             Err(error) => {

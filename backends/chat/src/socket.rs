@@ -168,9 +168,7 @@ impl Socket {
             }
             Turn::Acked(outcome) => {
                 self.tell_outcome(outcome).await?;
-                while let Some(outcome) = first_outcome(&mut self.acks).now_or_never() {
-                    self.tell_outcome(outcome).await?;
-                }
+                self.tell_outcomes().await?;
             }
             Turn::News => {}
             Turn::Timer => self.beat().await?,
@@ -189,6 +187,14 @@ impl Socket {
         let heads = self.rooms.iter().map(|joined| (joined.room().name.as_str(), joined.room().head())).collect();
         let heads = ServerFrame::Heads { rooms: heads }.to_text();
         self.feed_text(heads.into()).await
+    }
+
+    /// Tells what became of the messages that wait, as far as it is known.
+    async fn tell_outcomes(&mut self) -> Result<(), End> {
+        while let Some(outcome) = first_outcome(&mut self.acks).now_or_never() {
+            self.tell_outcome(outcome).await?;
+        }
+        Ok(())
     }
 
     /// Tells what became of the first message that waits.

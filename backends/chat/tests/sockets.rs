@@ -24,13 +24,28 @@ async fn a_plain_line_is_said_to_the_lobby_and_heard_by_all() {
     assert_eq!(alice.expect("joined").await, json!({"type": "joined", "room": "lobby", "head": 0}));
     let mut bob = replicas.client(1, "user=bob").await;
     alice.say("hi there").await;
-    let mut frames = [alice.next().await, alice.next().await];
-    frames.sort_by_key(|frame| frame["type"].to_string());
-    let [ack, message] = frames;
+    let [ack, message] = [alice.next().await, alice.next().await];
     assert_eq!((&ack["type"], &ack["room"], &ack["seq"], &ack["duplicate"]), (&json!("ack"), &json!("lobby"), &json!(1), &json!(false)));
     assert!(ack.get("id").is_none(), "a plain line has no id");
     assert_eq!((&message["user"], &message["text"], &message["at"]), (&json!("alice"), &json!("hi there"), &ack["at"]));
     assert_eq!(bob.expect("message").await, message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ack_of_a_message_comes_before_the_message() {
+    let replicas = Replicas::one().await;
+    let mut alice = replicas.client(0, "user=alice").await;
+    for number in 0..300 {
+        alice.frame(json!({"type": "send", "text": "x", "id": number.to_string()})).await;
+    }
+    let (mut acked, mut heard) = (0, 0);
+    while heard < 300 {
+        match alice.next().await["type"].as_str() {
+            Some("ack") => acked += 1,
+            _ => heard += 1,
+        }
+        assert!(acked >= heard, "message {heard} came after {acked} acks");
+    }
 }
 
 #[tokio::test]

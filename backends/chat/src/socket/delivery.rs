@@ -60,7 +60,10 @@ impl Socket {
 
     /// Sends events that follow the cursor, and moves it.
     async fn deliver_events(&mut self, index: usize, events: &[Delivered]) -> Result<bool, End> {
-        let (Some(last), has_batches) = (events.last(), self.takes_batches && events.len() > 1) else { return Ok(false) };
+        let Some(last) = events.last() else { return Ok(false) };
+        // An outcome is known before its event is in the room, so the client's own acks go before his messages.
+        self.tell_outcomes().await?;
+        let has_batches = self.takes_batches && events.len() > 1;
         if has_batches {
             let lines: Vec<Utf8Bytes> = events.iter().map(|event| event.frame_for(&self.user)).collect();
             let lines = lines.iter().map(Utf8Bytes::as_str).collect::<Vec<_>>().join("\n");
