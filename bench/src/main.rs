@@ -99,11 +99,14 @@ async fn sockets(binary: &std::path::Path, count: usize) -> anyhow::Result<()> {
     }
     tokio::time::sleep(SETTLE).await;
     let after = subject.resident_kib()?;
+    drop(clients);
+    tokio::time::sleep(SETTLE).await;
+    let left = subject.resident_kib()?;
     let each = |resident: u64| (resident.saturating_sub(empty)) as f64 / count as f64;
     println!("resident without sockets     {empty:>7} KiB");
     println!("with {count} idle sockets       {idle:>7} KiB, {:.1} KiB each", each(idle));
     println!("after 20 messages to all     {after:>7} KiB, {:.1} KiB each", each(after));
-    drop(clients);
+    println!("after they left              {left:>7} KiB");
     subject.stop().await
 }
 

@@ -133,11 +133,14 @@ impl Endpoint {
             Health::Warn => WARN,
             Health::Fail => FAIL,
         };
+        let error = check.error.clone().unwrap_or_default();
         self.last_check.store(Some(Arc::new(check)));
-        let was_live = self.is_live();
-        self.health.store(health, Ordering::Release);
-        if was_live != self.is_live() {
-            tracing::info!(endpoint = %self.address, live = self.is_live(), "replica changed");
+        let before = self.health.swap(health, Ordering::AcqRel);
+        match (before, health) {
+            (PASS | WARN, FAIL) => tracing::warn!(endpoint = %self.address, error, "replica is down"),
+            (UNKNOWN, FAIL) => tracing::warn!(endpoint = %self.address, error, "replica does not answer yet"),
+            (FAIL, PASS | WARN) => tracing::info!(endpoint = %self.address, "replica is up again"),
+            _ => {}
         }
     }
 
