@@ -3,6 +3,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test test-users test-chat test-analytics test-gateway test-system check bench fmt
 
+# rustup installs into a place that a shell opened before does not look at yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
 # All tests use one build, without LTO.
 test_all := cargo test --workspace
 
@@ -43,6 +46,12 @@ check: ## Formatting, lints, and the absences that hold the structure
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets -- -D warnings
 	@cargo test -q -p superapp --test structure
+
+bench: ## What it costs: start-up, memory at rest and per idle WebSocket
+	@deploy/need cargo cc cmake
+	@cargo build --release -p superapp -p bench
+	@target/release/bench start
+	@target/release/bench sockets
 
 fmt: ## Format the code
 	@cargo fmt --all

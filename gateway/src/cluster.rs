@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -88,6 +88,8 @@ pub(crate) struct Endpoint {
     /// Sockets open to it, from us, including those being opened.
     pub(crate) sockets: AtomicUsize,
     last_check: ArcSwapOption<Check>,
+    /// It was late the last time somebody looked.
+    was_late: AtomicBool,
 }
 
 /// What a look at a replica found.
@@ -114,12 +116,19 @@ impl Endpoint {
             in_flight: AtomicUsize::new(0),
             sockets: AtomicUsize::new(0),
             last_check: ArcSwapOption::empty(),
+            was_late: AtomicBool::new(false),
         }
     }
 
     /// May it get requests? Unknown is no: the first probe is never further away than one interval.
     pub(crate) fn is_live(&self) -> bool {
         matches!(self.health.load(Ordering::Acquire), PASS | WARN)
+    }
+
+    /// Whether a live replica that is late now has not been late before.
+    pub(crate) fn forgive_lateness(&self, is_late: bool) -> bool {
+        let was_late = self.was_late.swap(is_late, Ordering::AcqRel);
+        is_late && !was_late && self.is_live()
     }
 
     pub(crate) fn last_check(&self) -> Option<Arc<Check>> {

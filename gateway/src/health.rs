@@ -10,6 +10,7 @@ use tokio::time::MissedTickBehavior;
 use crate::Gateway;
 use crate::cluster::Check;
 pub(crate) use crate::probe::Prober;
+use crate::status::Health;
 
 /// Probes every replica once, all at the same time; it lasts as long as the slowest, at most one timeout.
 pub(crate) async fn round(gateway: &Gateway, prober: &Prober) {
@@ -21,8 +22,11 @@ pub(crate) async fn round(gateway: &Gateway, prober: &Prober) {
             probes.spawn(async move {
                 let started = Instant::now();
                 let found = prober.probe(endpoint.address, timeout).await;
+                // Being late once is a warning: it is busy, and to send everybody elsewhere would make others late. A replica
+                // that is dead refuses, and fails at once.
+                let health = if endpoint.forgive_lateness(found.is_late) { Health::Warn } else { found.health };
                 endpoint.record(Check {
-                    health: found.health,
+                    health,
                     latency: started.elapsed(),
                     at: Timestamp::now(),
                     checks: found.checks,

@@ -22,6 +22,8 @@ pub(crate) struct Found {
     pub(crate) health: Health,
     pub(crate) checks: Option<serde_json::Value>,
     pub(crate) error: Option<String>,
+    /// It is there, but did not answer in time.
+    pub(crate) is_late: bool,
 }
 
 /// Asks replicas how they are.
@@ -47,7 +49,7 @@ impl Prober {
         match tokio::time::timeout(timeout, self.get_readyz(address)).await {
             Ok(Ok((status, body))) => judge(status, &body),
             Ok(Err(error)) => Found::failing(describe(error.root_etype())),
-            Err(_) => Found::failing("timed out"),
+            Err(_) => Found { is_late: true, ..Found::failing("timed out") },
         }
     }
 
@@ -75,7 +77,7 @@ impl Prober {
 
 impl Found {
     fn failing(error: impl Into<String>) -> Found {
-        Found { health: Health::Fail, checks: None, error: Some(error.into()) }
+        Found { health: Health::Fail, checks: None, error: Some(error.into()), is_late: false }
     }
 }
 
@@ -89,7 +91,7 @@ fn judge(status: StatusCode, body: &[u8]) -> Found {
         return Found::failing("invalid answer");
     };
     let health = if status == StatusCode::OK { readyz.status } else { Health::Fail };
-    Found { health, checks: readyz.checks, error: None }
+    Found { health, checks: readyz.checks, error: None, is_late: false }
 }
 
 /// An engine's error in the words an operator uses.

@@ -9,6 +9,8 @@ use crate::settings::{Listen, from_this_machine};
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 4096;
+/// Bytes the kernel keeps for a client that does not read; it doubles them for its own needs.
+const SEND_BUFFER: u32 = 128 * 1024;
 /// How many free ports are tried until one is free on both loopback addresses.
 const TRIES: usize = 16;
 
@@ -76,6 +78,9 @@ fn bind_one(address: SocketAddr) -> Result<TcpListener, Failed> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // Connections of a process before this one may still be closing.
         socket.set_reuseaddr(true)?;
+        // Accepted connections inherit it. By default the kernel takes megabytes off our hands for a client that reads slowly,
+        // and tells us only after a third of them that he has read at all.
+        socket.set_send_buffer_size(SEND_BUFFER)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
     };

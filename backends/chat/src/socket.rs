@@ -6,29 +6,31 @@
 //! - `greeting`: what the client wants, from the query of `/ws`;
 //! - `requests`: what his frames do;
 //! - `delivery`: what he is sent of his rooms;
+//! - `lifeline`: when it was last heard of;
 //! - `close`: how it ends.
 
 mod close;
 mod delivery;
 mod greeting;
+mod lifeline;
 mod requests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use futures_util::future::poll_fn;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use kit::http::Query;
 use tokio::sync::{Notify, oneshot};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
 use crate::Error;
 use crate::frames::{ErrorFrame, ServerFrame};
-use crate::limits::Rate;
+use crate::limits::{self, Rate};
 use crate::model::{ClientId, RoomName, UserName};
 use crate::replica::Shared;
 use crate::sequencer::{self, Outcome};
@@ -36,13 +38,14 @@ use crate::sequencer::{self, Outcome};
 use close::End;
 use delivery::Joined;
 use greeting::Greeting;
+use lifeline::{LastHeard, Lifeline};
 
 /// Messages of one client that wait for their commit at most; until one is done, no more of his frames are read.
 const ACKS_MAX: usize = 64;
 /// Frames of one client that are handled in one turn at most.
 const FRAMES_PER_TURN: usize = 32;
 
-type Stream = WebSocketStream<TokioIo<Upgraded>>;
+type Stream = WebSocketStream<Lifeline<TokioIo<Upgraded>>>;
 
 struct Socket {
     stream: Stream,
@@ -57,8 +60,7 @@ struct Socket {
     /// Told when there is something new in a room.
     news: Arc<Notify>,
     rate: Rate,
-    /// When the client last showed that it is there.
-    last_heard: Instant,
+    last_heard: LastHeard,
 }
 
 /// A message on its way into the log.
@@ -77,7 +79,11 @@ enum Turn {
 }
 
 /// Serves a client until either side ends it.
-pub(crate) async fn run(mut stream: Stream, query: Query, replica: Shared) {
+pub(crate) async fn run(connection: Upgraded, query: Query, replica: Shared) {
+    let last_heard = LastHeard::now();
+    let connection = Lifeline::new(TokioIo::new(connection), last_heard.clone());
+    let limits = limits::frame_limits(&replica.config);
+    let mut stream = WebSocketStream::from_raw_socket(connection, Role::Server, Some(limits)).await;
     let greeting = match Greeting::parse(&query) {
         Ok(greeting) => greeting,
         Err(error) => return close::refuse(&mut stream, error).await,
@@ -92,7 +98,7 @@ pub(crate) async fn run(mut stream: Stream, query: Query, replica: Shared) {
         acks: VecDeque::new(),
         news: Arc::new(Notify::new()),
         rate: Rate::new(&replica.config, Instant::now()),
-        last_heard: Instant::now(),
+        last_heard,
         replica,
     };
     let end = match socket.open(greeting).await {
@@ -131,7 +137,7 @@ impl Socket {
             };
             if let Turn::Timer = turn {
                 let now = Instant::now();
-                let silent_until = self.last_heard + replica.config.silence();
+                let silent_until = self.last_heard.at() + replica.config.silence();
                 if now >= silent_until {
                     return End::Silent;
                 }
@@ -144,11 +150,16 @@ impl Socket {
                     continue;
                 }
             }
-            // A client that takes nothing for as long as it may be silent is gone.
-            match tokio::time::timeout(replica.config.silence(), self.take(turn)).await {
-                Ok(Ok(more)) => has_more = more,
-                Ok(Err(end)) => return end,
-                Err(_) => return End::Silent,
+            let last_heard = self.last_heard.clone();
+            let taken = tokio::select! {
+                taken = self.take(turn) => taken,
+                // A turn may be cut anywhere: each frame is handed over whole or not at all.
+                () = &mut leaving => return End::Goodbye,
+                () = silence(&last_heard, replica.config.silence()) => return End::Silent,
+            };
+            match taken {
+                Ok(more) => has_more = more,
+                Err(end) => return end,
             }
         }
     }
@@ -219,21 +230,22 @@ impl Socket {
 
     /// Hands a message to the connection, once the connection has room.
     async fn feed(&mut self, message: Message) -> Result<(), End> {
-        let is_waiting = poll_fn(|cx| std::task::Poll::Ready(self.stream.poll_ready_unpin(cx).is_pending())).await;
-        self.stream.feed(message).await?;
-        if is_waiting {
-            // There was no room and now there is: the client has read.
-            self.last_heard = Instant::now();
-        }
-        Ok(())
+        Ok(self.stream.feed(message).await?)
     }
 
     async fn flush(&mut self) -> Result<(), End> {
-        if self.stream.flush().now_or_never().is_none() {
-            self.stream.flush().await?;
-            self.last_heard = Instant::now();
+        Ok(self.stream.flush().await?)
+    }
+}
+
+/// Returns when nothing was heard of the client for `limit`.
+async fn silence(last_heard: &LastHeard, limit: Duration) {
+    loop {
+        let until = last_heard.at() + limit;
+        if Instant::now() >= until {
+            return;
         }
-        Ok(())
+        tokio::time::sleep_until(until.into()).await;
     }
 }
 

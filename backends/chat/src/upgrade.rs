@@ -5,14 +5,11 @@
 use http::header::{CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use kit::http::Query;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::replica::Shared;
-use crate::{Error, limits, socket};
+use crate::{Error, socket};
 
 /// What a client brings to become a socket.
 pub(crate) struct Handshake {
@@ -46,15 +43,11 @@ pub(crate) fn upgrade(handshake: Handshake, query: Query, replica: Shared) -> Re
     let accept = derive_accept_key(handshake.key().ok_or(Error::UpgradeRequired)?);
     let connection = handshake.connection.ok_or(Error::UpgradeRequired)?;
     let place = replica.take_place()?;
-    let limits = limits::frame_limits(&replica.config);
     replica.clone().spawn_socket(async move {
         // Kept as long as the socket.
         let _place = place;
         match connection.await {
-            Ok(upgraded) => {
-                let stream = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(limits)).await;
-                socket::run(stream, query, replica).await;
-            }
+            Ok(upgraded) => socket::run(upgraded, query, replica).await,
             Err(error) => tracing::debug!(%error, "a connection broke while it was upgraded"),
         }
     });

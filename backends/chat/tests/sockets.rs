@@ -391,3 +391,79 @@ async fn plain_http_on_the_path_of_sockets_is_told_to_upgrade() {
         assert!(answer.contains("sec-websocket-version: 13") && answer.contains("\"upgrade_required\""), "{answer}");
     }
 }
+
+/// A client who has missed `count` messages of 8,000 bytes and has not read any of them.
+async fn far_behind(replicas: &Replicas, count: u64) -> Client {
+    let mut writer = replicas.client(0, "user=writer").await;
+    let text = "x".repeat(8000);
+    for number in 1..=count {
+        writer.say(&text).await;
+        if number % 20 == 0 {
+            writer.seqs_to(number).await;
+        }
+    }
+    replicas.client(0, "user=slow&after=0").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_reads_slowly_but_steadily_is_not_taken_for_dead() {
+    let replicas = Replicas::start(1, Arc::new(InProcess::default()), config(json!({"heartbeat_s": 1, "silence_s": 2}))).await;
+    let mut slow = far_behind(&replicas, 2000).await.socket.into_inner();
+    // Three times as long as the silence may last, and far from the end of what waits.
+    let started = std::time::Instant::now();
+    let mut buffer = vec![0; 32 * 1024];
+    let mut pause = tokio::time::interval(std::time::Duration::from_millis(20));
+    while started.elapsed() < std::time::Duration::from_secs(6) {
+        pause.tick().await;
+        let read = tokio::time::timeout(PATIENCE, slow.read(&mut buffer)).await.expect("something to read").expect("still open");
+        assert!(read > 0, "closed after {:?}", started.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_does_not_read_does_not_keep_a_replica_from_stopping() {
+    let mut replicas = Replicas::one().await;
+    let _slow = far_behind(&replicas, 1000).await;
+    replicas.stop.cancel();
+    let stopped = replicas.tasks.remove(0);
+    // Four seconds of politeness, where five are allowed before it gives up.
+    let started = std::time::Instant::now();
+    tokio::time::timeout(PATIENCE, stopped).await.expect("stopped in time").expect("no panic");
+    assert!(started.elapsed() < std::time::Duration::from_millis(4900), "it gave up after {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_page_of_history_is_bounded_in_bytes_and_says_that_there_is_more() {
+    let replicas = Replicas::one().await;
+    let mut alice = replicas.client(0, "user=alice").await;
+    let text = "\u{1}".repeat(8000);
+    for number in 1..=100 {
+        alice.frame(json!({"type": "send", "text": text})).await;
+        alice.seqs_to(number).await;
+    }
+    alice.frame(json!({"type": "history", "limit": 200})).await;
+    let mut seqs = Vec::new();
+    loop {
+        let page = alice.find("history").await;
+        assert!(page.to_string().len() < 256 * 1024, "a page has {} bytes", page.to_string().len());
+        let messages = page["messages"].as_array().unwrap();
+        let first = messages[0]["seq"].as_u64().unwrap();
+        seqs.splice(0..0, messages.iter().map(|message| message["seq"].as_u64().unwrap()));
+        if page["more"] == false {
+            break;
+        }
+        alice.frame(json!({"type": "history", "before": first, "limit": 200})).await;
+    }
+    assert_eq!(seqs, (1..=100).collect::<Vec<u64>>());
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_ends_the_socket() {
+    let replicas = Replicas::start(1, Arc::new(InProcess::default()), config(json!({"rate_per_second": 20, "rate_burst": 40}))).await;
+    let mut alice = replicas.client(0, "user=alice").await;
+    for _ in 0..200 {
+        // The server may close in the middle.
+        let _ = alice.socket.send(Message::Ping(Bytes::new())).await;
+    }
+    assert_eq!(alice.closed().await.code, CloseCode::Policy);
+}

@@ -24,6 +24,8 @@ pub enum Kind {
     Conflict,
     /// The thing changed since the caller looked: 412.
     PreconditionFailed,
+    /// The request did not come in time: 408.
+    Timeout,
     /// The body is larger than allowed: 413.
     TooLarge,
     /// The body is of another type: 415.
@@ -47,6 +49,7 @@ impl Kind {
             Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Kind::Conflict => StatusCode::CONFLICT,
             Kind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Kind::Timeout => StatusCode::REQUEST_TIMEOUT,
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
@@ -187,7 +190,10 @@ impl Describe for BodyError {
     fn kind(&self) -> Kind {
         match self {
             BodyError::TooLarge { .. } => Kind::TooLarge,
-            BodyError::Interrupted | BodyError::NotUtf8 | BodyError::Malformed(_) | BodyError::Encoding(_) => Kind::Malformed,
+            BodyError::TooSlow => Kind::Timeout,
+            BodyError::WithQuery | BodyError::Interrupted | BodyError::NotUtf8 | BodyError::Malformed(_) | BodyError::Encoding(_) => {
+                Kind::Malformed
+            }
             BodyError::MediaType { .. } | BodyError::ContentEncoding { .. } => Kind::UnsupportedMediaType,
             BodyError::Shape(_) => Kind::Invalid,
         }
@@ -197,6 +203,8 @@ impl Describe for BodyError {
         match self {
             BodyError::TooLarge { .. } => "body_too_large",
             BodyError::Interrupted => "body_interrupted",
+            BodyError::TooSlow => "body_timeout",
+            BodyError::WithQuery => "invalid_query",
             BodyError::NotUtf8 => "invalid_utf8",
             BodyError::Malformed(_) => "malformed_json",
             BodyError::Encoding(_) => "invalid_encoding",

@@ -27,10 +27,10 @@ pub(crate) fn routes(users: Users) -> BoxedFilter<(Response,)> {
 
     let create = all.and(warp::post()).and(body.clone()).and(users.clone()).then(handlers::create_user).map(created);
     let list = all.and(warp::get()).and(query()).and(users.clone()).then(handlers::list_users).map(listed);
-    let get = one.and(warp::get()).and(conditions).and(users.clone()).then(handlers::get_user).map(found);
+    let get = one.and(warp::get()).and(conditions).and(query()).and(users.clone()).then(handlers::get_user).map(found);
     let replace = one.and(warp::put()).and(conditions).and(body.clone()).and(users.clone()).then(handlers::replace_user).map(changed);
     let change = one.and(warp::patch()).and(conditions).and(body).and(users.clone()).then(handlers::change_user).map(changed);
-    let delete = one.and(warp::delete()).and(conditions).and(users).then(handlers::delete_user).map(no_content);
+    let delete = one.and(warp::delete()).and(conditions).and(query()).and(users).then(handlers::delete_user).map(no_content);
 
     let mut routes = vec![
         route("POST /users", create),

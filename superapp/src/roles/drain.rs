@@ -3,7 +3,9 @@
 //! 1. The door accepts no more; its answers end their connections.
 //! 2. Requests at the door get a moment to finish or to reach their replica; then chat says goodbye to its sockets, which also
 //!    ends their tunnels through the door. A request that has reached chat is finished by chat, so none is lost by this.
-//! 3. When the door is empty, users and analytics finish what came to them directly. The stores close with them.
+//! 3. Requests at the door get all the time there is; tunnels whose chat has said goodbye do not.
+//! 4. When the door is empty, users finish what came to them directly, and analytics last, for what the others have told it.
+//!    The stores close with them.
 
 use std::time::Duration;
 
@@ -27,11 +29,18 @@ pub(super) async fn drain(mut running: Running, limit: Duration) -> anyhow::Resu
         let _ = timeout(REACHED.min(limit), no_plain_requests(gateway)).await;
     }
     running.chat.stop.cancel();
-    finish("gateway", &mut running.door, deadline).await?;
-    running.backends.stop.cancel();
-    let deadline = deadline.max(Instant::now() + LAST_CHANCE.min(limit));
-    finish("backends", &mut running.backends, deadline).await?;
+    let has_chat = !running.chat.tasks.is_empty();
     finish("chat", &mut running.chat, deadline).await?;
+    if let Some(gateway) = &running.gateway {
+        let _ = timeout_at(deadline, no_plain_requests(gateway)).await;
+    }
+    let tunnels_until = if has_chat { deadline.min(Instant::now() + LAST_CHANCE) } else { deadline };
+    finish("gateway", &mut running.door, tunnels_until).await?;
+    running.users.stop.cancel();
+    let deadline = deadline.max(Instant::now() + LAST_CHANCE.min(limit));
+    finish("users", &mut running.users, deadline).await?;
+    running.analytics.stop.cancel();
+    finish("analytics", &mut running.analytics, deadline).await?;
     running.operators.stop.cancel();
     finish("admin", &mut running.operators, Instant::now() + LAST_CHANCE).await
 }

@@ -25,7 +25,8 @@ pub(super) struct Running {
     pub(super) gateway: Option<Gateway>,
     pub(super) door: Part,
     pub(super) chat: Part,
-    pub(super) backends: Part,
+    pub(super) users: Part,
+    pub(super) analytics: Part,
     pub(super) operators: Part,
 }
 
@@ -56,7 +57,8 @@ impl Running {
         tokio::select! {
             error = self.door.tasks.broken() => error,
             error = self.chat.tasks.broken() => error,
-            error = self.backends.tasks.broken() => error,
+            error = self.users.tasks.broken() => error,
+            error = self.analytics.tasks.broken() => error,
             error = self.operators.tasks.broken() => error,
         }
     }
@@ -73,14 +75,14 @@ pub(super) async fn start(settings: Settings, role: Role, ports: Ports, stores: 
     if let Some(store) = stores.analytics {
         let backend = analytics::Analytics::new(settings.analytics.config, store, bus.clone(), kit::clock::now);
         let listeners = listeners(analytics);
-        running.backends.spawn("analytics", |stop| analytics::serve(backend, listeners, stop));
+        running.analytics.spawn("analytics", |stop| analytics::serve(backend, listeners, stop));
     }
     if let Some(store) = stores.users {
         let config = settings.users.config;
         let cache = Arc::new(kit::cache::InProcess::new(config.cache_bytes_max, Duration::from_secs(config.cache_ttl_s)));
         let backend = users::Users::new(config, store, bus.clone(), cache, kit::clock::now);
         let listeners = listeners(users);
-        running.backends.spawn("users", |stop| users::serve(backend, listeners, stop));
+        running.users.spawn("users", |stop| users::serve(backend, listeners, stop));
     }
     if let Some(store) = stores.chat {
         for replica in chat {

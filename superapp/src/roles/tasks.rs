@@ -18,6 +18,11 @@ impl Tasks {
         self.names.insert(id, name);
     }
 
+    /// Whether none is running.
+    pub(super) fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
     /// Waits until one ends although nobody told it to; for ever when there is none.
     pub(super) async fn broken(&mut self) -> anyhow::Error {
         match self.next().await {

@@ -123,6 +123,10 @@ async fn every_error_over_http_has_its_code(system: System) {
         let reply = system.get(path).await;
         assert_eq!((reply.status, reply.code().as_str()), (status, code), "{path}");
     }
+    for path in ["/chat/rooms/ops/messages?x=1", "/users?x=1", "/analytics/events?x=1"] {
+        let reply = system.post(path, &good).await;
+        assert_eq!((reply.status, reply.code().as_str()), (400, "invalid_query"), "{path}");
+    }
     let reply = system.post("/chat/rooms/Ops/messages", &good).await;
     assert_eq!((reply.status, reply.code().as_str()), (400, "invalid_room"));
     let long = "x".repeat(8193);

@@ -9,7 +9,9 @@ use crate::frames;
 use crate::model::{ClientId, Event, UserName};
 
 /// Bytes of frames a room keeps at most, however few events that is.
-const BYTES_MAX: usize = 512 * 1024;
+const BYTES_MAX: usize = 128 * 1024;
+/// Bytes of frames that a socket takes at once.
+const STEP_BYTES: usize = 64 * 1024;
 
 /// An event as it is sent. Clones share it.
 #[derive(Debug, Clone)]
@@ -86,9 +88,15 @@ impl Ring {
         self.head + 1 - self.events.len() as u64
     }
 
-    /// At most `limit` events after `cursor`, which must not lie before the ring.
+    /// At most `limit` events after `cursor`, which must not lie before the ring; fewer when they are large.
     pub(super) fn after(&self, cursor: u64, limit: usize) -> Vec<Delivered> {
         let skip = usize::try_from(cursor + 1 - self.first()).unwrap_or(usize::MAX);
-        self.events.iter().skip(skip).take(limit).cloned().collect()
+        let mut bytes = 0;
+        let is_small = |event: &&Delivered| {
+            let fits = bytes < STEP_BYTES;
+            bytes += event.0.frame.len();
+            fits
+        };
+        self.events.iter().skip(skip).take(limit).take_while(is_small).cloned().collect()
     }
 }

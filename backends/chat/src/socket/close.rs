@@ -31,6 +31,8 @@ pub(super) enum End {
     Silent,
     /// The database is away in the middle of a resume; the client may try another replica.
     Unavailable,
+    /// A flood of pings.
+    Flood,
     /// A binary frame.
     Binary,
     /// A frame or message larger than allowed.
@@ -61,6 +63,7 @@ impl End {
             End::Goodbye => (CloseCode::Restart, "the server restarts: come back".to_owned()),
             End::Silent => (CloseCode::Library(4000), "nothing was heard of you for too long".to_owned()),
             End::Unavailable => (CloseCode::Library(4001), "the database is away: come back".to_owned()),
+            End::Flood => (CloseCode::Policy, "too many pings".to_owned()),
             End::Binary => (CloseCode::Unsupported, "only text frames are understood".to_owned()),
             End::TooBig => (CloseCode::Size, "the frame is too large".to_owned()),
             End::NotUtf8 => (CloseCode::Invalid, "the text is not valid UTF-8".to_owned()),

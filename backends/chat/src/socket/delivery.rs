@@ -15,13 +15,15 @@ use crate::hub::{Delivered, Member, Read, Room};
 /// Events sent from memory in one turn, per room.
 const STEP: usize = 64;
 /// Events read from the log in one turn, per room.
-const PAGE: u32 = 64;
+const PAGE: u32 = 16;
 
 /// A room the client is in, and how far it has been sent.
 pub(super) struct Joined {
     member: Member,
     /// The last seq the client was sent.
     cursor: u64,
+    /// The room's head when it was joined.
+    head: u64,
     /// Until here the client resumes: everything is read from the log, however much.
     resumes_to: u64,
 }
@@ -30,11 +32,15 @@ impl Joined {
     /// Live, or from `after`; what lies beyond the head is taken as the head.
     pub(super) fn new(member: Member, after: Option<u64>) -> Self {
         let head = member.room().head();
-        Self { member, cursor: after.unwrap_or(head).min(head), resumes_to: after.map_or(0, |_| head) }
+        Self { member, cursor: after.unwrap_or(head).min(head), head, resumes_to: after.map_or(0, |_| head) }
     }
 
     pub(super) fn room(&self) -> &std::sync::Arc<Room> {
         self.member.room()
+    }
+
+    pub(super) fn head(&self) -> u64 {
+        self.head
     }
 
     pub(super) fn cursor(&self) -> u64 {
@@ -61,7 +67,8 @@ impl Socket {
     /// Sends events that follow the cursor, and moves it.
     async fn deliver_events(&mut self, index: usize, events: &[Delivered]) -> Result<bool, End> {
         let Some(last) = events.last() else { return Ok(false) };
-        // An outcome is known before its event is in the room, so the client's own acks go before his messages.
+        // This replica tells an outcome before it puts the event into the room, so a client's acks go before his messages,
+        // unless the room has read them from the log even sooner.
         self.tell_outcomes().await?;
         let has_batches = self.takes_batches && events.len() > 1;
         if has_batches {

@@ -12,16 +12,20 @@ use crate::frames::{self, ClientFrame, ErrorFrame, ServerFrame};
 use crate::handlers::{PAGE_DEFAULT, PAGE_MAX};
 use crate::model::{ClientId, Draft, RoomName, check_text};
 
+/// Bytes of messages in one history frame, about; whatever the limit asked for.
+const HISTORY_BYTES: usize = 128 * 1024;
+
 impl Socket {
     /// Takes what the connection brought: a frame, a sign of life, or its end.
     pub(super) async fn take_incoming(&mut self, incoming: Option<Result<Message, tungstenite::Error>>) -> Result<(), End> {
         let message = incoming.ok_or(End::Gone)??;
-        self.last_heard = Instant::now();
         match message {
             Message::Text(text) => self.take_text(text.as_str()).await,
             Message::Binary(_) => Err(End::Binary),
             Message::Close(_) => Err(End::Closed),
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
+            // Answering pings costs as much as a frame.
+            Message::Ping(_) => self.rate.take(Instant::now()).map_err(|_| End::Flood),
+            Message::Pong(_) | Message::Frame(_) => Ok(()),
         }
     }
 
@@ -79,7 +83,7 @@ impl Socket {
             Ok(joined) => joined,
             Err(error) => return Ok(Err(error)),
         };
-        let head = joined.room().head();
+        let head = joined.head();
         self.rooms.retain(|joined| joined.room().name != name);
         self.rooms.push(joined);
         self.send(&ServerFrame::Joined { room: &name, head }).await.map(Ok)
@@ -118,9 +122,17 @@ impl Socket {
             Ok(events) => events,
             Err(error) => return Ok(Err(Error::Store(error))),
         };
+        // The newest of them that fit; the client asks for those before.
+        let mut bytes = 0;
+        let newest_first = events.iter().rev().map(|event| (event.seq, frames::message(event))).take_while(|(_, frame)| {
+            let fits = bytes < HISTORY_BYTES;
+            bytes += frame.len();
+            fits
+        });
+        let (seqs, mut messages): (Vec<u64>, Vec<_>) = newest_first.map(|(seq, frame)| (seq, frames::raw(frame))).unzip();
+        messages.reverse();
         // A log has no holes, so there is more exactly when the first is not the first.
-        let more = events.first().is_some_and(|first| first.seq > 1);
-        let messages = events.iter().map(|event| frames::raw(frames::message(event))).collect();
+        let more = seqs.last().is_some_and(|first| *first > 1);
         self.send(&ServerFrame::History { room: &room, messages, more }).await.map(Ok)
     }
 }

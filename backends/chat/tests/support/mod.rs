@@ -10,7 +10,7 @@ use chat::{Chat, Config};
 use futures_util::{SinkExt, StreamExt};
 use kit::bus::Bus;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -58,7 +58,11 @@ impl Replicas {
         let stop = CancellationToken::new();
         let (mut addresses, mut tasks) = (Vec::new(), Vec::new());
         for number in 0..count {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            // As the binary does: what the kernel keeps for a slow reader is small.
+            let socket = TcpSocket::new_v4().expect("a socket");
+            socket.set_send_buffer_size(64 * 1024).expect("a smaller buffer");
+            socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+            let listener = socket.listen(1024).expect("a listener");
             addresses.push(listener.local_addr().expect("an address"));
             let chat = Chat::new(config.clone(), format!("chat-{number}"), store.clone(), bus.clone(), kit::clock::now);
             let stopped = stop.clone().cancelled_owned();

@@ -5,10 +5,11 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use tokio::sync::Semaphore;
 
 use super::Error;
@@ -32,7 +33,11 @@ struct Shared {
     path: PathBuf,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
-    reading: Semaphore,
+    reading: Arc<Semaphore>,
+    /// Reads for the health check alone.
+    probe: Mutex<Connection>,
+    /// What was found damaged while running.
+    damage: Mutex<Option<String>>,
     /// Held until the last clone is gone.
     _lock: File,
 }
@@ -54,21 +59,17 @@ impl Sqlite {
             // Grouped: all missing migrations are one transaction, so one that fails leaves the old state.
             let migrated = refinery::Runner::new(migrations.get_migrations()).set_grouped(true).run(&mut connection);
             migrated.map_err(|error| Error::Internal(format!("migrate: {error}")))?;
-            let readers = (0..READERS)
-                .map(|_| {
-                    let reader = connect(&path)?;
-                    reader.pragma_update(None, "query_only", true)?;
-                    Ok(reader)
-                })
-                .collect::<Result<Vec<_>, Error>>()?;
+            let readers = (0..READERS).map(|_| connect_to_read(&path)).collect::<Result<Vec<_>, Error>>()?;
             Ok((connection, readers))
         };
         let (connection, readers) = open().map_err(|error| at(&path, error))?;
         let shared = Shared {
-            path,
+            path: path.clone(),
             writer: Writer::start(name, connection)?,
             readers: Mutex::new(readers),
-            reading: Semaphore::new(READERS),
+            reading: Arc::new(Semaphore::new(READERS)),
+            probe: Mutex::new(connect_to_read(&path).map_err(|error| at(&path, error))?),
+            damage: Mutex::default(),
             _lock: lock,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -91,10 +92,11 @@ impl Sqlite {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     {
-        self.shared.writer.write(work).await
+        let result = self.shared.writer.write(work).await;
+        self.shared.note(result)
     }
 
-    /// Runs `work` on a connection that can only read.
+    /// Runs `work` on a connection that can only read. When the caller goes, the query under way is interrupted.
     ///
     /// # Errors
     ///
@@ -104,21 +106,33 @@ impl Sqlite {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     {
+        // Held by the work and not by the caller, who may go: the connection is busy until the work is done.
+        let permit = self.shared.reading.clone().acquire_owned().await.map_err(|_| Error::Internal("readers are closed".to_owned()))?;
         let shared = self.shared.clone();
-        let _permit = self.shared.reading.acquire().await.map_err(|_| Error::Internal("readers are closed".to_owned()))?;
+        let caller = Caller::default();
+        let query = caller.query.clone();
         let read = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             let connection = shared.reader()?;
-            let result = work(&connection);
+            let result = query.run(&connection, work);
             shared.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-            result
+            shared.note(result)
         });
         read.await.map_err(|error| Error::Internal(format!("read: {error}")))?
     }
 
-    /// How the database is doing: `fail` when it cannot be read, `warn` when it can be read but not written.
+    /// How the database is doing: `fail` when it cannot be read or is damaged, `warn` when it cannot be written.
     pub async fn check(&self) -> Check {
-        if let Err(error) = self.read(schema_version).await {
-            return Check::fail(error.to_string());
+        // A connection of its own, so that a crowd of readers does not make the database look ill.
+        let shared = self.shared.clone();
+        let look = tokio::task::spawn_blocking(move || schema_version(&shared.probe.lock().unwrap_or_else(PoisonError::into_inner)));
+        match look.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Check::fail(error.to_string()),
+            Err(error) => return Check::fail(error.to_string()),
+        }
+        if let Some(damage) = self.shared.damage.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Check::fail(damage);
         }
         if self.shared.writer.trouble().is_none() {
             return Check::pass();
@@ -135,6 +149,41 @@ impl Sqlite {
     }
 }
 
+/// Whoever waits for a read. When he goes, so does his query.
+#[derive(Default)]
+struct Caller {
+    query: Arc<Running>,
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.query.is_unwanted.store(true, Ordering::Release);
+        if let Some(handle) = &*self.query.handle.lock().unwrap_or_else(PoisonError::into_inner) {
+            handle.interrupt();
+        }
+    }
+}
+
+/// A query, from when it is asked for until it is done.
+#[derive(Default)]
+struct Running {
+    is_unwanted: AtomicBool,
+    /// Set while the query runs, so that never another one on the same connection is interrupted.
+    handle: Mutex<Option<InterruptHandle>>,
+}
+
+impl Running {
+    fn run<T>(&self, connection: &Connection, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection.get_interrupt_handle());
+        let result = match self.is_unwanted.load(Ordering::Acquire) {
+            true => Err(Error::Internal("nobody waits for this read any more".to_owned())),
+            false => work(connection),
+        };
+        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        result
+    }
+}
+
 fn schema_version(connection: &Connection) -> Result<i64, Error> {
     Ok(connection.pragma_query_value(None, "schema_version", |row| row.get(0))?)
 }
@@ -143,7 +192,15 @@ impl Shared {
     /// A reader from the pool, or a new one in place of one that was lost to a panic.
     fn reader(&self) -> Result<Connection, Error> {
         let pooled = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        pooled.map_or_else(|| connect(&self.path), Ok)
+        pooled.map_or_else(|| connect_to_read(&self.path), Ok)
+    }
+
+    /// Remembers damage that a work has come upon: the health check looks at one page only.
+    fn note<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::Damaged(what)) = &result {
+            *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("database is damaged: {what}"));
+        }
+        result
     }
 }
 
@@ -169,6 +226,12 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+fn connect_to_read(path: &Path) -> Result<Connection, Error> {
+    let connection = connect(path)?;
+    connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
 

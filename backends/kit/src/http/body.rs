@@ -2,6 +2,8 @@
 //!
 //! Whatever is wrong with it is a value, never a warp rejection: the request has found its route, so no other may answer.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::HeaderMap;
@@ -12,6 +14,10 @@ use warp::{Filter, Rejection};
 
 use crate::problem::FieldError;
 
+/// How long any body may take.
+const TIME_MIN: Duration = Duration::from_secs(10);
+/// A body at the limit may come this slowly.
+const SLOWEST_BYTES_PER_SECOND: usize = 64 * 1024;
 /// Characters of what is said of a wrong field at most.
 const DETAIL_CHARS_MAX: usize = 200;
 
@@ -27,6 +33,12 @@ pub enum BodyError {
     /// The connection broke, or the framing did.
     #[error("the body ended before it was complete")]
     Interrupted,
+    /// It came too slowly.
+    #[error("the body did not come in time")]
+    TooSlow,
+    /// The request has a query string, which no request with a body takes.
+    #[error("this request takes no query")]
+    WithQuery,
     /// No UTF-8.
     #[error("the body is not valid UTF-8")]
     NotUtf8,
@@ -64,15 +76,23 @@ pub struct Body {
     pub content_encoding: String,
 }
 
-/// Reads the body, up to `limit` bytes. A length announced above the limit is refused before anything is read.
+/// Reads the body, up to `limit` bytes and within a time that grows with the limit. A length announced above the limit is
+/// refused before anything is read, and so is a query string: no request with a body has one.
 pub fn body(limit: usize) -> impl Filter<Extract = (Body,), Error = Rejection> + Clone {
-    warp::header::headers_cloned().and(warp::body::stream()).then(move |headers: HeaderMap, stream| async move {
-        Body {
-            content_type: header(&headers, CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_owned(),
-            content_encoding: header(&headers, CONTENT_ENCODING),
-            bytes: collect(&headers, stream, limit).await,
-        }
-    })
+    let time = TIME_MIN + Duration::from_secs((limit / SLOWEST_BYTES_PER_SECOND) as u64);
+    super::query().and(warp::header::headers_cloned()).and(warp::body::stream()).then(
+        move |query: super::Query, headers: HeaderMap, stream| async move {
+            let bytes = match query.0.is_empty() {
+                true => tokio::time::timeout(time, collect(&headers, stream, limit)).await.unwrap_or(Err(BodyError::TooSlow)),
+                false => Err(BodyError::WithQuery),
+            };
+            Body {
+                content_type: header(&headers, CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_owned(),
+                content_encoding: header(&headers, CONTENT_ENCODING),
+                bytes,
+            }
+        },
+    )
 }
 
 fn header(headers: &HeaderMap, name: http::HeaderName) -> String {
@@ -126,6 +146,10 @@ impl Body {
     ///
     /// Every variant of [`BodyError`] but `Encoding`.
     pub fn json_as<T: DeserializeOwned>(&self, content_types: &[&str], expected: &'static str) -> Result<T, BodyError> {
+        // What is wrong with the request itself comes before what is wrong with its content.
+        if let Err(error @ (BodyError::WithQuery | BodyError::TooSlow)) = &self.bytes {
+            return Err(error.clone());
+        }
         if !content_types.contains(&self.content_type.as_str()) {
             return Err(BodyError::MediaType { expected });
         }

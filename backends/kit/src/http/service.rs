@@ -10,8 +10,9 @@ use hyper::service::Service;
 use uuid::Uuid;
 use warp::filters::BoxedFilter;
 
-use super::reply::Response;
+use super::reply::{Response, problem};
 use super::routes::RouteName;
+use crate::database;
 use crate::problem::Problem;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -52,7 +53,15 @@ where
     }
     let path = request.uri().path().to_owned();
 
-    let mut response = hyper_util::service::TowerToHyperService::new(warp::service(routes)).call(request).await?;
+    let routed = hyper_util::service::TowerToHyperService::new(warp::service(routes)).call(request);
+    let mut response = match method.is_safe() {
+        true => routed.await?,
+        // What changes something is done to its end, also when the caller hangs up in the middle.
+        false => match tokio::spawn(routed).await {
+            Ok(response) => response?,
+            Err(error) => problem(database::Error::Internal(format!("a handler ended early: {error}"))),
+        },
+    };
 
     let route = response.extensions().get::<RouteName>().map_or("none", |route| route.0);
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
@@ -92,6 +101,7 @@ fn status_label(status: StatusCode) -> &'static str {
         400 => "400",
         404 => "404",
         405 => "405",
+        408 => "408",
         409 => "409",
         412 => "412",
         413 => "413",
@@ -106,7 +116,36 @@ fn status_label(status: StatusCode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Notify;
+    use warp::Filter;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_changes_something_is_done_to_its_end_also_when_the_caller_hangs_up() {
+        let (begun, go_on, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let parts = (begun.clone(), go_on.clone(), done.clone());
+        let work = warp::post().then(move || {
+            let (begun, go_on, done) = parts.clone();
+            async move {
+                begun.notify_one();
+                go_on.notified().await;
+                done.notify_one();
+                "done"
+            }
+        });
+        let routes = super::super::route("POST /", work);
+        let request = Request::post("/").body(http_body_util::Empty::<Bytes>::new()).expect("a request");
+        let caller = tokio::spawn(answer("test", routes, request));
+        begun.notified().await;
+        caller.abort();
+        assert!(caller.await.expect_err("hung up").is_cancelled());
+        go_on.notify_one();
+        let is_done = tokio::time::timeout(std::time::Duration::from_secs(10), done.notified()).await;
+        assert!(is_done.is_ok(), "the work ended with its caller");
+    }
 
     #[test]
     fn a_well_formed_request_id_is_kept_and_another_replaced() {

@@ -54,11 +54,11 @@ async fn a_new_user_is_told_on_the_bus() {
 async fn a_read_after_a_change_sees_the_change_and_after_a_deletion_nobody() {
     let setup = setup();
     let id = create(&setup.users, "ada").await.id.to_string();
-    let get = || get_user(id.clone(), Conditions::default(), setup.users.clone());
+    let get = || get_user(id.clone(), Conditions::default(), Query::default(), setup.users.clone());
     assert!(matches!(get().await, Ok(Found::Modified(view)) if view.version == 1));
     let changed = change_user(id.clone(), Conditions::default(), json(r#"{"name":"Countess"}"#), setup.users.clone()).await.unwrap();
     assert!(matches!(get().await, Ok(Found::Modified(view)) if view == changed));
-    delete_user(id.clone(), Conditions::default(), setup.users.clone()).await.unwrap();
+    delete_user(id.clone(), Conditions::default(), Query::default(), setup.users.clone()).await.unwrap();
     assert!(matches!(get().await, Err(Error::NotFound)));
 }
 

@@ -115,3 +115,19 @@ async fn a_failing_migration_leaves_the_old_state() {
     let words = |connection: &Connection| Ok(connection.prepare("select * from words").is_err());
     assert!(database.read(words).await.expect("read"), "the second migration must be undone too");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_who_go_leave_neither_queries_nor_connections_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = Sqlite::open(folder.path(), "t", &migrations()).expect("open");
+    let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n";
+    for _ in 0..3 * READERS {
+        let read = database.read(move |connection| Ok(connection.query_row(endless, [], |row| row.get::<_, i64>(0))?));
+        // Long enough to begin; none of them would ever end.
+        let _ = tokio::time::timeout(Duration::from_millis(20), read).await;
+    }
+    let read = database.read(|connection| Ok(connection.query_row("select 1", [], |row| row.get::<_, i64>(0))?));
+    let answer = tokio::time::timeout(Duration::from_secs(10), read).await;
+    assert_eq!(answer.expect("a reader is free").expect("it reads"), 1);
+    assert!(database.shared.readers.lock().expect("whole").len() <= READERS);
+}
