@@ -6,9 +6,6 @@
 # rustup installs into a place that a shell opened before does not look at yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-# All tests use one build, without LTO.
-test_all := cargo test --workspace
-
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -18,28 +15,27 @@ run: ## Start everything on port 8080 (SQLite in ./data, nothing else needed)
 
 test: ## All tests, with the minutes of each part
 	@deploy/need cargo cc cmake curl node npm
-	@deploy/part build $(test_all) --no-run
-	@deploy/part test $(test_all)
+	@deploy/tests kit users chat analytics gateway superapp
 
 test-users: ## The users backend and the kit under it
 	@deploy/need cargo cc cmake
-	@deploy/part users cargo test -p kit -p users
+	@deploy/tests kit users
 
 test-chat: ## The chat backend
 	@deploy/need cargo cc cmake
-	@deploy/part chat cargo test -p chat
+	@deploy/tests chat
 
 test-analytics: ## The analytics backend
 	@deploy/need cargo cc cmake
-	@deploy/part analytics cargo test -p analytics
+	@deploy/tests analytics
 
 test-gateway: ## The gateway
 	@deploy/need cargo cc cmake
-	@deploy/part gateway cargo test -p gateway
+	@deploy/tests gateway
 
 test-system: ## The whole system from outside, the README, and the structure
 	@deploy/need cargo cc cmake curl node npm
-	@deploy/part system cargo test -p superapp
+	@deploy/tests superapp
 
 check: ## Formatting, lints, and the absences that hold the structure
 	@deploy/need cargo cc cmake cargo-fmt cargo-clippy

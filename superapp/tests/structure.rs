@@ -34,7 +34,13 @@ fn code_under(folders: &[&str]) -> Vec<(String, String)> {
 /// A file's code without comments and without its tests.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    text.lines().map(|line| &line[..comment_start(line)]).collect::<Vec<_>>().join("\n")
+}
+
+/// Where a line's comment starts: at the first `//` that is not inside a text such as "http://…".
+fn comment_start(line: &str) -> usize {
+    let is_outside = |at: usize| line[..at].matches('"').count() - line[..at].matches("\\\"").count();
+    line.match_indices("//").map(|(at, _)| at).find(|at| is_outside(*at).is_multiple_of(2)).unwrap_or(line.len())
 }
 
 /// The dependencies that a crate's manifest names, those of its tests too.
@@ -130,6 +136,7 @@ fn the_looking_itself_finds_what_it_should() {
     assert_eq!(offenders(&file("use warp::Filter;"), &["warp::"], |_| false).len(), 1);
     assert_eq!(offenders(&file("// as warp::Filter does"), &["warp::"], |_| false).len(), 0);
     assert_eq!(offenders(&file("#[cfg(test)]\nmod tests {\n use warp::test;\n}"), &["warp::"], |_| false).len(), 0);
+    assert!(has_sql(&code("let url = \"http://x\";\nquery(\"select a from users\") // \"")));
     assert!(has_sql(r#"connection.execute("delete from users", [])"#));
     assert!(has_sql("query(\"\n  SELECT id\n  from users \")"));
     assert!(!has_sql(r#"error("update the client and try again")"#));
