@@ -13,6 +13,8 @@ use crate::Error;
 const PATIENCE: Duration = Duration::from_millis(10);
 /// How often heads are compared with the log, which finds lost tails.
 const COMPARE_EVERY: Duration = Duration::from_secs(1);
+/// Bytes of events that a replica keeps in memory, of all rooms together.
+const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Events read from the log at a time.
 const PAGE: u32 = 256;
 /// Rooms repaired at the same time.
@@ -39,9 +41,20 @@ impl Hub {
     pub(crate) async fn compare(&self) {
         loop {
             let _ = tokio::time::timeout(COMPARE_EVERY, self.suspicion.notified()).await;
+            self.trim(MEMORY_BYTES_MAX);
             if let Err(error) = self.compare_heads().await {
                 tracing::warn!(%error, "heads could not be compared with the log");
             }
+        }
+    }
+
+    /// Keeps the events of all rooms together within `bytes_max`, about: where it is too much, each room has an equal share.
+    pub(super) fn trim(&self, bytes_max: usize) {
+        let rooms: Vec<_> = self.rooms().values().cloned().collect();
+        let bytes: usize = rooms.iter().map(|room| room.bytes()).sum();
+        if bytes > bytes_max {
+            let share = bytes_max / rooms.len();
+            rooms.iter().for_each(|room| room.trim(share));
         }
     }
 

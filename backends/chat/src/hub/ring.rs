@@ -77,10 +77,27 @@ impl Ring {
         self.head = event.seq();
         self.bytes += event.0.frame.len();
         self.events.push_back(event);
-        while self.events.len() > self.events_max || (self.bytes > BYTES_MAX && self.events.len() > 1) {
-            let oldest = self.events.pop_front();
-            self.bytes -= oldest.map_or(0, |oldest| oldest.0.frame.len());
+        while self.events.len() > self.events_max {
+            self.pop();
         }
+        self.trim(BYTES_MAX);
+    }
+
+    /// Bytes of the frames that are here.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Keeps at most so many bytes, but always the newest event.
+    pub(super) fn trim(&mut self, bytes_max: usize) {
+        while self.bytes > bytes_max && self.events.len() > 1 {
+            self.pop();
+        }
+    }
+
+    fn pop(&mut self) {
+        let oldest = self.events.pop_front();
+        self.bytes -= oldest.map_or(0, |oldest| oldest.0.frame.len());
     }
 
     /// The seq of the oldest event that is still here; where there is none, the one that will come next.

@@ -75,6 +75,16 @@ impl Room {
         }
     }
 
+    /// Bytes of events that are kept in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.state().ring.bytes()
+    }
+
+    /// Keeps at most so many bytes of events in memory; who needs the others is given them from the log.
+    pub(super) fn trim(&self, bytes_max: usize) {
+        self.state().ring.trim(bytes_max);
+    }
+
     pub(super) fn enter(&self, member: u64, news: Arc<Notify>) {
         self.state().members.insert(member, news);
     }

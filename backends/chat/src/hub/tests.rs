@@ -107,6 +107,30 @@ async fn the_last_to_leave_closes_the_room() {
     assert_eq!(hub.rooms_open(), 0);
 }
 
+#[tokio::test]
+async fn the_rooms_together_stay_within_their_memory_and_lose_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).expect("a store"));
+    let bus: Arc<dyn Bus> = Arc::new(InProcess::default());
+    let side = side(&store, &bus);
+    let news = Arc::new(Notify::new());
+    let mut members = Vec::new();
+    for number in 0..10 {
+        let name = format!("r{number}");
+        members.push(side.hub.join(&room(&name), &news).await.unwrap());
+        for _ in 0..10 {
+            side.sequencer.append(draft(&name, "u", &"x".repeat(1000), None)).await.unwrap();
+        }
+    }
+    let bytes = || side.hub.rooms().values().map(|room| room.bytes()).sum::<usize>();
+    assert!(bytes() > 90_000);
+    side.hub.trim(30_000);
+    assert!((10_000..=30_000).contains(&bytes()), "{} bytes", bytes());
+    for member in &members {
+        assert_eq!(read_all(&side, &store, member, &news, 10).await, (1..=10).collect::<Vec<u64>>());
+    }
+}
+
 fn event(seq: u64) -> Event {
     let draft = draft("a", "u", &seq.to_string(), None);
     Event { room: draft.room, seq, user: draft.user, text: draft.text, at: draft.at, id: None }
