@@ -208,6 +208,21 @@ impl Socket {
         Ok(())
     }
 
+    /// Tells what became of the messages that wait, up to the one with this place in a room, so that its ack goes before it.
+    async fn tell_outcomes_up_to(&mut self, index: usize, seq: u64) -> Result<(), End> {
+        let Some(room) = self.rooms.get(index).map(|joined| joined.room().name.clone()) else { return Ok(()) };
+        while self.acks.iter().any(|ack| ack.room == room) {
+            let is_of_room = self.acks.front().is_some_and(|first| first.room == room);
+            let outcome = first_outcome(&mut self.acks).await;
+            let is_reached = is_of_room && outcome.as_ref().is_ok_and(|appended| appended.seq >= seq);
+            self.tell_outcome(outcome).await?;
+            if is_reached {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Tells what became of the first message that waits.
     async fn tell_outcome(&mut self, outcome: Outcome) -> Result<(), End> {
         let Some(PendingAck { room, id, .. }) = self.acks.pop_front() else { return Ok(()) };

@@ -35,6 +35,10 @@ impl Delivered {
         self.0.seq
     }
 
+    pub(crate) fn user(&self) -> &UserName {
+        &self.0.user
+    }
+
     /// The frame as this user gets it: its sender also sees his own id of it.
     pub(crate) fn frame_for(&self, user: &UserName) -> Utf8Bytes {
         match &self.0.id {

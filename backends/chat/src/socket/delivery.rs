@@ -67,9 +67,10 @@ impl Socket {
     /// Sends events that follow the cursor, and moves it.
     async fn deliver_events(&mut self, index: usize, events: &[Delivered]) -> Result<bool, End> {
         let Some(last) = events.last() else { return Ok(false) };
-        // This replica tells an outcome before it puts the event into the room, so a client's acks go before his messages,
-        // unless the room has read them from the log even sooner.
-        self.tell_outcomes().await?;
+        // The room may have read the client's own message from the log before its outcome has come here.
+        if let Some(own) = events.iter().rev().find(|event| *event.user() == self.user) {
+            self.tell_outcomes_up_to(index, own.seq()).await?;
+        }
         let has_batches = self.takes_batches && events.len() > 1;
         if has_batches {
             let lines: Vec<Utf8Bytes> = events.iter().map(|event| event.frame_for(&self.user)).collect();
