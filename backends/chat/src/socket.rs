@@ -24,6 +24,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use kit::http::Query;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
@@ -75,7 +76,7 @@ enum Turn {
     Incoming(Option<Result<Message, tungstenite::Error>>),
     Acked(Outcome),
     News,
-    Timer,
+    Heartbeat,
 }
 
 /// Serves a client until either side ends it.
@@ -123,39 +124,26 @@ impl Socket {
     async fn work(&mut self) -> End {
         let replica = self.replica.clone();
         let mut leaving = std::pin::pin!(replica.leaving.cancelled());
-        let mut next_heartbeat = Instant::now() + replica.config.heartbeat();
-        let mut timer = std::pin::pin!(tokio::time::sleep_until(next_heartbeat.into()));
+        let mut silent = std::pin::pin!(silence(self.last_heard.clone(), replica.config.silence()));
+        let heartbeat = replica.config.heartbeat();
+        let mut heartbeats = tokio::time::interval_at(tokio::time::Instant::now() + heartbeat, heartbeat);
+        heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut has_more = true;
         loop {
             let turn = tokio::select! {
                 () = &mut leaving => return End::Goodbye,
+                () = &mut silent => return End::Silent,
                 incoming = self.stream.next(), if self.acks.len() < ACKS_MAX => Turn::Incoming(incoming),
                 outcome = first_outcome(&mut self.acks), if !self.acks.is_empty() => Turn::Acked(outcome),
                 () = self.news.notified() => Turn::News,
                 () = std::future::ready(()), if has_more => Turn::News,
-                () = &mut timer => Turn::Timer,
+                _ = heartbeats.tick() => Turn::Heartbeat,
             };
-            if let Turn::Timer = turn {
-                let now = Instant::now();
-                let silent_until = self.last_heard.at() + replica.config.silence();
-                if now >= silent_until {
-                    return End::Silent;
-                }
-                let is_heartbeat_due = now >= next_heartbeat;
-                if is_heartbeat_due {
-                    next_heartbeat = now + replica.config.heartbeat();
-                }
-                timer.as_mut().reset(next_heartbeat.min(silent_until).into());
-                if !is_heartbeat_due {
-                    continue;
-                }
-            }
-            let last_heard = self.last_heard.clone();
             let taken = tokio::select! {
                 taken = self.take(turn) => taken,
                 // A turn may be cut anywhere: each frame is handed over whole or not at all.
                 () = &mut leaving => return End::Goodbye,
-                () = silence(&last_heard, replica.config.silence()) => return End::Silent,
+                () = &mut silent => return End::Silent,
             };
             match taken {
                 Ok(more) => has_more = more,
@@ -182,7 +170,7 @@ impl Socket {
                 self.tell_outcomes().await?;
             }
             Turn::News => {}
-            Turn::Timer => self.beat().await?,
+            Turn::Heartbeat => self.beat().await?,
         }
         let has_more = self.deliver().await?;
         self.flush().await?;
@@ -254,7 +242,7 @@ impl Socket {
 }
 
 /// Returns when nothing was heard of the client for `limit`.
-async fn silence(last_heard: &LastHeard, limit: Duration) {
+async fn silence(last_heard: LastHeard, limit: Duration) {
     loop {
         let until = last_heard.at() + limit;
         if Instant::now() >= until {

@@ -8,35 +8,18 @@ use crate::Error;
 /// A frame with a `type`. A room that is not named is the one given at connect; `id` is echoed by an error.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[allow(dead_code, reason = "every frame may have an `id`; what is echoed by an error is read by `id_of`")]
 pub(crate) enum ClientFrame {
     /// Says something; `id` makes a retry known.
     Send { room: Option<String>, text: String, id: Option<String> },
     /// Enters a room, live or from where the client was.
-    Join {
-        room: Option<String>,
-        after: Option<u64>,
-        #[allow(dead_code)]
-        id: Option<String>,
-    },
+    Join { room: Option<String>, after: Option<u64>, id: Option<String> },
     /// Leaves a room.
-    Leave {
-        room: Option<String>,
-        #[allow(dead_code)]
-        id: Option<String>,
-    },
+    Leave { room: Option<String>, id: Option<String> },
     /// Asks for what was said before.
-    History {
-        room: Option<String>,
-        before: Option<u64>,
-        limit: Option<u32>,
-        #[allow(dead_code)]
-        id: Option<String>,
-    },
+    History { room: Option<String>, before: Option<u64>, limit: Option<u32>, id: Option<String> },
     /// Asks whether we are there.
-    Ping {
-        #[allow(dead_code)]
-        id: Option<String>,
-    },
+    Ping { id: Option<String> },
 }
 
 impl ClientFrame {
