@@ -1,4 +1,3 @@
-use kit::database;
 use kit::http::Body;
 use serde::Serialize;
 
@@ -22,15 +21,11 @@ pub(crate) async fn accept_events(body: Body, analytics: Analytics) -> Result<Re
     let now = (analytics.clock)();
     let batch = analytics.intake.read(body, now).await?;
     let room = analytics.intake.reserve(&batch)?;
-    let inserting = async move {
-        let inserted = match batch.events.is_empty() {
-            true => Inserted::default(),
-            false => analytics.store.insert_events(batch.events, now).await?,
-        };
-        drop(room);
-        inserted.count(batch.rejected.len());
-        Ok::<_, Error>(Receipt { accepted: inserted.accepted, duplicates: inserted.duplicates, rejected: batch.rejected })
+    let inserted = match batch.events.is_empty() {
+        true => Inserted::default(),
+        false => analytics.store.insert_events(batch.events, now).await?,
     };
-    // A task of its own: a caller who hangs up ends neither the counting nor the claim on the room.
-    tokio::spawn(inserting).await.map_err(|error| database::Error::Internal(format!("insert events: {error}")))?
+    drop(room);
+    inserted.count(batch.rejected.len());
+    Ok(Receipt { accepted: inserted.accepted, duplicates: inserted.duplicates, rejected: batch.rejected })
 }
