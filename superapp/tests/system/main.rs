@@ -12,5 +12,6 @@ mod analytics;
 mod chat;
 mod faults;
 mod gateway;
+mod readme;
 mod start;
 mod users;

@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::support::{Role, System};
 
 /// How long a command or a frame may take; the first `npx` fetches wscat.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -35,41 +37,16 @@ fn steps(readme: &str) -> Vec<Step> {
     steps
 }
 
-/// A superapp on free ports; killed when dropped.
-struct System {
-    child: Child,
-    _folder: tempfile::TempDir,
+/// Someone who types what the README shows.
+struct Reader {
     /// What is typed in the README, and what it is here: addresses, and ids as they become known.
     names: HashMap<String, String>,
 }
 
-impl System {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_superapp"))
-            .args(["--set", &format!("data_dir={}", folder.path().display())])
-            .args(["--set", "gateway.listen=127.0.0.1:0", "--set", "gateway.admin_listen=127.0.0.1:0"])
-            .args(["--set", "users.listen=127.0.0.1:0", "--set", r#"chat.listen=["127.0.0.1:0","127.0.0.1:0"]"#])
-            .args(["--set", "analytics.listen=127.0.0.1:0"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let lines = lines_of(child.stderr.take().expect("its log"));
-        let ready = loop {
-            let line = lines.recv_timeout(LIMIT).expect("ready in time");
-            let event: Value = serde_json::from_str(&line).expect("a line of the log is JSON");
-            if event["message"] == "ready" {
-                break event;
-            }
-        };
-        let address = |role: &str, number: usize| {
-            let listed = ready[role].as_str().expect("addresses");
-            listed.split(',').nth(number).expect("as many").to_owned()
-        };
-        let names =
-            HashMap::from([("localhost:8080".to_owned(), address("gateway", 0)), ("localhost:3002".to_owned(), address("chat", 0))]);
-        Self { child, _folder: folder, names }
+impl Reader {
+    fn of(system: &System) -> Self {
+        let names = [("localhost:8080", system.address(Role::Gateway)), ("localhost:3002", system.address(Role::Chat))];
+        Self { names: names.into_iter().map(|(shown, here)| (shown.to_owned(), here.to_string())).collect() }
     }
 
     /// Runs a step; panics where what comes does not look like what is shown.
@@ -131,14 +108,6 @@ impl System {
     }
 }
 
-impl Drop for System {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn lines_of(output: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || {
@@ -150,16 +119,17 @@ fn lines_of(output: impl std::io::Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
-#[test]
-fn what_the_readme_shows_is_what_comes() {
+#[tokio::test]
+async fn what_the_readme_shows_is_what_comes() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("the README");
     let steps = steps(&readme);
     for tool in ["curl localhost:8080/", "curl -X POST localhost:8080/users", "npx -y wscat -c 'ws://localhost:8080"] {
         assert!(steps.iter().any(|step| step.command.starts_with(tool)), "the README shows {tool}");
     }
-    let mut system = System::start();
+    let system = System::all_in_one().await;
+    let mut reader = Reader::of(&system);
     for step in &steps {
-        system.follow(step);
+        reader.follow(step);
     }
 }
 
