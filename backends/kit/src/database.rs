@@ -6,6 +6,8 @@
 pub mod sqlite;
 mod writer;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 /// Why a database did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -40,4 +42,9 @@ impl From<rusqlite::Error> for Error {
             _ => Error::Internal(text),
         }
     }
+}
+
+/// Locks what is whole after every statement made under the lock, so that a panic elsewhere spoils nothing.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

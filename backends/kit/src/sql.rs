@@ -3,6 +3,11 @@
 //! `queries!` embeds the files; one that is missing does not compile. [`check`] is what each backend's test calls to hold
 //! the folder, the list and a fresh schema against each other.
 
+use std::error::Error;
+use std::path::Path;
+
+use rusqlite::Connection;
+
 /// One statement and the name of its file.
 #[derive(Debug, Clone, Copy)]
 pub struct Query {
@@ -49,6 +54,12 @@ macro_rules! query {
     };
 }
 
+fn fresh_schema(migrations: &refinery::Runner) -> Result<Connection, Box<dyn Error>> {
+    let mut schema = Connection::open_in_memory()?;
+    migrations.run(&mut schema)?;
+    Ok(schema)
+}
+
 /// Holds a backend's queries against its folder and a freshly migrated schema.
 ///
 /// # Errors
@@ -56,7 +67,8 @@ macro_rules! query {
 /// One line per finding: a file that no query uses, a statement that does not prepare, parameters that are not `$1, $2, …`
 /// in the order of their first appearance (SQLite takes `$1` as a name and numbers names by first appearance), a file
 /// without a comment that says what it is for.
-pub fn check(folder: &std::path::Path, queries: &[Query], schema: &rusqlite::Connection) -> Result<(), Vec<String>> {
+pub fn check(folder: &Path, queries: &[Query], migrations: &refinery::Runner) -> Result<(), Vec<String>> {
+    let schema = fresh_schema(migrations).map_err(|error| vec![error.to_string()])?;
     let mut findings = Vec::new();
     match std::fs::read_dir(folder) {
         Ok(files) => {

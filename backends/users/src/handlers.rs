@@ -18,11 +18,6 @@ use uuid::Uuid;
 
 use crate::Error;
 
-/// The query of an endpoint that takes none.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoParameters {}
-
 /// The id in a path: the hyphenated form of RFC 9562, in either case.
 fn parse_id(text: &str) -> Result<Uuid, Error> {
     let is_hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;

@@ -6,10 +6,6 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::store::NameCount;
 use crate::{Analytics, Error};
 
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Parameters {}
-
 /// How analytics is doing, how much there is, and what happens right now.
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct SummaryView {
@@ -38,7 +34,7 @@ struct Minute {
 
 /// Health, totals, the last quarter of an hour and what is hot.
 pub(crate) async fn get_summary(query: Query, analytics: Analytics) -> Result<SummaryView, Error> {
-    let Parameters {} = query.parse()?;
+    query.expect_none()?;
     let summary = analytics.store.summary((analytics.clock)()).await?;
     Ok(SummaryView {
         health: analytics.health().await,

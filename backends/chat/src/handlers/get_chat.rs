@@ -1,6 +1,6 @@
 use kit::health::Health;
 use kit::http::Query;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::Error;
 use crate::replica::Shared;
@@ -22,13 +22,9 @@ pub(crate) struct ChatView {
     messages: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Parameters {}
-
 /// Health and counts of the answering replica.
 pub(crate) async fn get_chat(query: Query, replica: Shared) -> Result<ChatView, Error> {
-    let Parameters {} = query.parse()?;
+    query.expect_none()?;
     let counts = replica.store.count_rooms().await?;
     Ok(ChatView {
         health: replica.health().await,

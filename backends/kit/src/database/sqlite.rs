@@ -6,14 +6,14 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use tokio::sync::Semaphore;
 
-use super::Error;
 use super::writer::Writer;
+use super::{Error, locked};
 use crate::health::Check;
 
 /// Connections that read at the same time.
@@ -115,7 +115,7 @@ impl Sqlite {
             let _permit = permit;
             let connection = shared.reader()?;
             let result = query.run(&connection, work);
-            shared.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            locked(&shared.readers).push(connection);
             shared.note(result)
         });
         read.await.map_err(|error| Error::Internal(format!("read: {error}")))?
@@ -125,13 +125,13 @@ impl Sqlite {
     pub async fn check(&self) -> Check {
         // A connection of its own, so that a crowd of readers does not make the database look ill.
         let shared = self.shared.clone();
-        let look = tokio::task::spawn_blocking(move || schema_version(&shared.probe.lock().unwrap_or_else(PoisonError::into_inner)));
+        let look = tokio::task::spawn_blocking(move || schema_version(&locked(&shared.probe)));
         match look.await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Check::fail(error.to_string()),
             Err(error) => return Check::fail(error.to_string()),
         }
-        if let Some(damage) = self.shared.damage.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+        if let Some(damage) = locked(&self.shared.damage).clone() {
             return Check::fail(damage);
         }
         if self.shared.writer.trouble().is_none() {
@@ -158,7 +158,7 @@ struct Caller {
 impl Drop for Caller {
     fn drop(&mut self) {
         self.query.is_unwanted.store(true, Ordering::Release);
-        if let Some(handle) = &*self.query.handle.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(handle) = &*locked(&self.query.handle) {
             handle.interrupt();
         }
     }
@@ -174,12 +174,12 @@ struct Running {
 
 impl Running {
     fn run<T>(&self, connection: &Connection, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection.get_interrupt_handle());
+        *locked(&self.handle) = Some(connection.get_interrupt_handle());
         let result = match self.is_unwanted.load(Ordering::Acquire) {
             true => Err(Error::Internal("nobody waits for this read any more".to_owned())),
             false => work(connection),
         };
-        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *locked(&self.handle) = None;
         result
     }
 }
@@ -191,14 +191,14 @@ fn schema_version(connection: &Connection) -> Result<i64, Error> {
 impl Shared {
     /// A reader from the pool, or a new one in place of one that was lost to a panic.
     fn reader(&self) -> Result<Connection, Error> {
-        let pooled = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let pooled = locked(&self.readers).pop();
         pooled.map_or_else(|| connect_to_read(&self.path), Ok)
     }
 
     /// Remembers damage that a work has come upon: the health check looks at one page only.
     fn note<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::Damaged(what)) = &result {
-            *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("database is damaged: {what}"));
+            *locked(&self.damage) = Some(format!("database is damaged: {what}"));
         }
         result
     }

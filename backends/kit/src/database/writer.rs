@@ -4,13 +4,13 @@
 //! of its own, and its answer goes out after the commit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use rusqlite::{Connection, DropBehavior, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Error;
+use super::{Error, locked};
 
 /// Works that may wait; more are told `Busy`.
 const QUEUE: usize = 4096;
@@ -56,7 +56,7 @@ impl Writer {
 
     /// Why the last commit failed, if it did.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.trouble).clone()
     }
 }
 
@@ -133,7 +133,7 @@ fn run(mut connection: Connection, mut works: mpsc::Receiver<Box<dyn Work>>, tro
         if let Err(error) = &commit {
             tracing::error!(%error, works = group.len(), "commit failed");
         }
-        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = commit.as_ref().err().map(ToString::to_string);
+        *locked(trouble) = commit.as_ref().err().map(ToString::to_string);
         for work in group.drain(..) {
             work.finish(&commit);
         }

@@ -19,7 +19,21 @@ pub fn query() -> impl Filter<Extract = (Query,), Error = Infallible> + Clone {
     warp::query::raw().or(warp::any().map(String::new)).unify().map(Query)
 }
 
+/// What an endpoint without parameters knows.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 impl Query {
+    /// For endpoints that take no parameters.
+    ///
+    /// # Errors
+    ///
+    /// When there are some.
+    pub fn expect_none(&self) -> Result<(), QueryError> {
+        self.parse().map(|Nothing {}| ())
+    }
+
     /// The query as a `T`, whose fields name what is known.
     ///
     /// # Errors

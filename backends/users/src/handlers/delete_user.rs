@@ -1,12 +1,12 @@
 use kit::http::Query;
 
-use super::{NoParameters, parse_id};
+use super::parse_id;
 use crate::store::Conditions;
 use crate::{Error, Users};
 
 /// Deletes an account.
 pub(crate) async fn delete_user(id: String, conditions: Conditions, query: Query, users: Users) -> Result<(), Error> {
-    let NoParameters {} = query.parse()?;
+    query.expect_none()?;
     let id = parse_id(&id)?;
     users.store.delete_user(id, conditions).await?;
     users.cached.forget(id).await;

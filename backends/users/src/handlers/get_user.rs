@@ -1,6 +1,6 @@
 use kit::http::Query;
 
-use super::{NoParameters, parse_id};
+use super::parse_id;
 use crate::cached::View;
 use crate::store::Conditions;
 use crate::{Error, Users};
@@ -13,7 +13,7 @@ pub(crate) enum Found {
 
 /// One user by id.
 pub(crate) async fn get_user(id: String, conditions: Conditions, query: Query, users: Users) -> Result<Found, Error> {
-    let NoParameters {} = query.parse()?;
+    query.expect_none()?;
     let view = users.cached.get(parse_id(&id)?).await?;
     Ok(if conditions.is_known(view.version) { Found::NotModified(view) } else { Found::Modified(view) })
 }
