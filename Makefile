@@ -14,19 +14,19 @@ run: ## Start everything on port 8080 (SQLite in ./data, nothing else needed)
 	@cargo run --release
 
 test: ## All tests, with the minutes of each part
-	@deploy/need cargo cc cmake curl node npm
-	@deploy/tests kit users chat analytics gateway superapp
+	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli
+	@deploy/tests servers kit users chat analytics gateway superapp
 
 test-users: ## The users backend and the kit under it
-	@deploy/need cargo cc cmake
+	@deploy/need cargo cc cmake postgres redis-server
 	@deploy/tests kit users
 
 test-chat: ## The chat backend
-	@deploy/need cargo cc cmake
+	@deploy/need cargo cc cmake postgres redis-server
 	@deploy/tests chat
 
 test-analytics: ## The analytics backend
-	@deploy/need cargo cc cmake
+	@deploy/need cargo cc cmake postgres
 	@deploy/tests analytics
 
 test-gateway: ## The gateway
@@ -34,7 +34,7 @@ test-gateway: ## The gateway
 	@deploy/tests gateway
 
 test-system: ## The whole system from outside, the README, and the structure
-	@deploy/need cargo cc cmake curl node npm
+	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli
 	@deploy/tests superapp
 
 check: ## Formatting, lints, and the absences that hold the structure
