@@ -7,13 +7,13 @@
 mod repair;
 mod ring;
 mod room;
+mod wire;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use kit::bus::{Bus, Delivery, Subscription, Topic};
+use kit::bus::{Bus, Delivery, Subscription};
 use tokio::sync::{Notify, mpsc};
 
 use crate::Error;
@@ -22,9 +22,10 @@ use crate::store::Store;
 
 pub(crate) use ring::Delivered;
 pub(crate) use room::{Read, Room};
+pub(crate) use wire::TOPIC;
 
-/// The topic of the bus that carries the events of all rooms.
-pub(crate) const TOPIC: Topic = Topic("chat.events");
+use wire::{Teller, Told};
+
 /// How many deliveries of the bus are taken at once.
 const BATCH: usize = 256;
 
@@ -32,6 +33,7 @@ const BATCH: usize = 256;
 pub(crate) struct Hub {
     rooms: Mutex<HashMap<RoomName, Arc<Room>>>,
     store: Arc<dyn Store>,
+    teller: Teller,
     ring_events: usize,
     /// Rooms with a hole, for the repairer; each is in it at most once.
     holes: mpsc::UnboundedSender<Arc<Room>>,
@@ -42,9 +44,10 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// A hub, and the rooms that its [`Hub::repair`] works on.
-    pub(crate) fn new(store: Arc<dyn Store>, ring_events: usize) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Room>>) {
+    pub(crate) fn new(store: Arc<dyn Store>, bus: Arc<dyn Bus>, ring_events: usize) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Room>>) {
         let (holes, with_holes) = mpsc::unbounded_channel();
-        let hub = Self { rooms: Mutex::default(), store, ring_events, holes, suspicion: Notify::new(), members: AtomicU64::new(0) };
+        let teller = Teller::new(bus);
+        let hub = Self { rooms: Mutex::default(), store, teller, ring_events, holes, suspicion: Notify::new(), members: AtomicU64::new(0) };
         (Arc::new(hub), with_holes)
     }
 
@@ -85,6 +88,11 @@ impl Hub {
         Ok(head)
     }
 
+    /// Tells the other replicas of an event that is committed here.
+    pub(crate) fn tell(&self, event: &Event) {
+        self.teller.message(event);
+    }
+
     /// Delivers an event that is committed.
     pub(crate) fn deliver(&self, event: Event) {
         let room = self.rooms().get(&event.room).cloned();
@@ -108,11 +116,21 @@ impl Hub {
 
     fn hear(&self, delivery: Delivery) {
         match delivery {
-            Delivery::Message(payload) => match serde_json::from_slice(&payload) {
-                Ok(event) => self.deliver(event),
+            Delivery::Message(payload) => match wire::read(&payload) {
+                Ok(Told::Message(event)) => self.deliver(event),
+                Ok(Told::Heads(heads)) => self.hear_of_heads(heads),
                 Err(error) => tracing::warn!(%error, "the bus brought something that is no event"),
             },
             Delivery::Lost => self.suspicion.notify_one(),
+        }
+    }
+
+    fn hear_of_heads(&self, heads: BTreeMap<RoomName, u64>) {
+        for (name, head) in heads {
+            let room = self.rooms().get(&name).cloned();
+            if let Some(room) = room {
+                self.mind_hole(&room, room.hear_of(head));
+            }
         }
     }
 
@@ -124,17 +142,13 @@ impl Hub {
     }
 
     fn rooms(&self) -> MutexGuard<'_, HashMap<RoomName, Arc<Room>>> {
-        // The map is whole after every statement, so a poisoned lock is still good.
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.rooms)
     }
 }
 
-/// Tells the other replicas of an event that is committed.
-pub(crate) fn publish(bus: &dyn Bus, event: &Event) {
-    match serde_json::to_vec(event) {
-        Ok(payload) => bus.publish(TOPIC, Bytes::from(payload)),
-        Err(error) => tracing::error!(%error, "an event could not be written"),
-    }
+/// Locks what is whole after every statement made under the lock, so that a panic elsewhere spoils nothing.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A socket's place in a room; it leaves when this is dropped, and the last to leave closes the room.

@@ -108,7 +108,7 @@ pub struct Draft {
 }
 
 /// An event of a room's log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Event {
     /// Where.
     pub room: RoomName,
@@ -121,7 +121,6 @@ pub struct Event {
     /// When.
     pub at: Timestamp,
     /// The sender's own id of it; shown to its sender only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<ClientId>,
 }
 

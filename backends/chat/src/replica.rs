@@ -46,7 +46,7 @@ impl Replica {
     /// Subscribes to the bus and starts the tasks.
     pub(crate) fn start(chat: Chat) -> (Shared, Work) {
         let Chat { config, name, store, bus, clock } = chat;
-        let (hub, with_holes) = Hub::new(store.clone(), config.ring_events.get());
+        let (hub, with_holes) = Hub::new(store.clone(), bus.clone(), config.ring_events.get());
         let (sequencer, drafts) = Sequencer::new();
         let subscription = bus.subscribe(hub::TOPIC);
         let spawn = |task: futures_util::future::BoxFuture<'static, ()>| AbortOnDropHandle::new(tokio::spawn(task));

@@ -10,7 +10,7 @@ use kit::database;
 use kit::happening::Happening;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::hub::{self, Hub};
+use crate::hub::Hub;
 use crate::model::{Draft, Event};
 use crate::store::{Appended, Store};
 
@@ -92,7 +92,7 @@ fn tell(draft: Draft, appended: Appended, hub: &Hub, bus: &dyn Bus) {
     let properties = serde_json::json!({ "room": room });
     let happening = Happening::new("chat.message_sent", appended.at, Some(user.as_str().to_owned()), Some(properties));
     let event = Event { room, seq: appended.seq, user, text, at: appended.at, id };
-    hub::publish(bus, &event);
+    hub.tell(&event);
     hub.deliver(event);
     happening.publish(bus);
     metrics::counter!("chat_messages_sent_total").increment(1);

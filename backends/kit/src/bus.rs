@@ -17,7 +17,22 @@ pub use in_process::InProcess;
 
 /// What a message is about; subscribers choose by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Topic(pub &'static str);
+pub struct Topic {
+    /// Its name, such as `chat`.
+    pub name: &'static str,
+    /// Over how many channels its messages are spread, by their keys, where the variant has channels. A fixed number, so that
+    /// channels are as few with a million keys as with ten.
+    pub shards: u16,
+}
+
+impl Topic {
+    /// The shard that carries messages about `key`: the same in every process, of every version.
+    pub fn shard_of(self, key: &str) -> u16 {
+        // FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/.
+        let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        u16::try_from(hash % u64::from(self.shards.max(1))).expect("less than a u16")
+    }
+}
 
 /// Carries messages to whoever is subscribed at the moment.
 ///
@@ -25,15 +40,15 @@ pub struct Topic(pub &'static str);
 ///
 /// - **At most once.** A message may be lost: on the way, or because a subscriber is slow. Whoever needs all of them keeps a
 ///   log and asks it (see `chat::hub`).
-/// - **In order.** What arrives of one publisher's messages on one topic arrives in the order they were published.
+/// - **In order.** What arrives of one publisher's messages with one key on one topic arrives in the order they were published.
 /// - **To all**, the publisher's own subscriptions too. Only to subscriptions that exist when it is published.
 /// - **Without waiting.** `publish` never blocks and never fails; what cannot be carried is lost.
 /// - **Bounded.** A subscriber that falls behind loses the oldest messages and is told `Lost`, where the variant can know.
 pub trait Bus: Send + Sync {
-    /// Sends `payload` to all present subscribers of `topic`.
-    fn publish(&self, topic: Topic, payload: Bytes);
+    /// Sends `payload`, which is about `key`, to all present subscribers of `topic`.
+    fn publish(&self, topic: Topic, key: &str, payload: Bytes);
 
-    /// Hears everything published on `topic` from now on.
+    /// Hears everything published on `topic` from now on, whatever its key.
     fn subscribe(&self, topic: Topic) -> Box<dyn Subscription>;
 
     /// How the bus is doing: `warn` when it cannot carry.

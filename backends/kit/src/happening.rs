@@ -11,7 +11,7 @@ use crate::bus::{Bus, Topic};
 use crate::clock::Timestamp;
 
 /// The topic of the bus that carries happenings.
-pub const TOPIC: Topic = Topic("happenings");
+pub const TOPIC: Topic = Topic { name: "happenings", shards: 1 };
 
 /// Something that happened in a backend; on the wire an object as `POST /analytics/events` takes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ impl Happening {
     /// Tells whoever listens.
     pub fn publish(&self, bus: &dyn Bus) {
         match serde_json::to_vec(self) {
-            Ok(payload) => bus.publish(TOPIC, Bytes::from(payload)),
+            Ok(payload) => bus.publish(TOPIC, "", Bytes::from(payload)),
             Err(error) => tracing::error!(%error, name = self.name, "a happening could not be written"),
         }
     }

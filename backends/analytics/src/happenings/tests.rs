@@ -95,7 +95,7 @@ async fn what_is_malformed_is_dropped_and_the_rest_counted() {
     let setup = Setup::new(0, database::Error::Busy);
     let listener = setup.listener(1000);
     for payload in ["", "{", "[]", r#"{"name":"\u0000"}"#, "\u{0}"] {
-        setup.bus.publish(TOPIC, Bytes::from(payload));
+        setup.bus.publish(TOPIC, "", Bytes::from(payload));
     }
     setup.publish(1);
     let listener = drain(listener).await;

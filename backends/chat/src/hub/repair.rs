@@ -37,11 +37,13 @@ impl Hub {
         }
     }
 
-    /// Compares the heads of all rooms with the log, every second and when the bus says that it lost something, for ever.
+    /// Compares the heads of all rooms with the log, every second and when the bus says that it lost something, for ever; and
+    /// tells the other replicas of the heads here.
     pub(crate) async fn compare(&self) {
         loop {
             let _ = tokio::time::timeout(COMPARE_EVERY, self.suspicion.notified()).await;
             self.trim(MEMORY_BYTES_MAX);
+            self.teller.heads();
             if let Err(error) = self.compare_heads().await {
                 tracing::warn!(%error, "heads could not be compared with the log");
             }

@@ -20,7 +20,7 @@ struct Side {
 }
 
 fn side(store: &Arc<dyn Store>, bus: &Arc<dyn Bus>) -> Side {
-    let (hub, holes) = Hub::new(store.clone(), 16);
+    let (hub, holes) = Hub::new(store.clone(), bus.clone(), 16);
     let (sequencer, drafts) = Sequencer::new();
     let subscription = bus.subscribe(TOPIC);
     let (listen, repair, compare) = (hub.clone(), hub.clone(), hub.clone());
@@ -97,7 +97,7 @@ async fn the_last_event_is_found_though_the_bus_lost_it() {
 async fn the_last_to_leave_closes_the_room() {
     let folder = tempfile::tempdir().expect("a folder");
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).expect("a store"));
-    let (hub, _holes) = Hub::new(store, 16);
+    let (hub, _holes) = Hub::new(store, Arc::new(InProcess::default()), 16);
     let news = Arc::new(Notify::new());
     let first = hub.join(&room("a"), &news).await.unwrap();
     let second = hub.join(&room("a"), &news).await.unwrap();

@@ -23,10 +23,10 @@ impl Lossy {
 }
 
 impl Bus for Lossy {
-    fn publish(&self, topic: Topic, payload: Bytes) {
+    fn publish(&self, topic: Topic, key: &str, payload: Bytes) {
         let number = self.published.fetch_add(1, Ordering::Relaxed) + 1;
         if !number.is_multiple_of(self.every) {
-            self.inner.publish(topic, payload);
+            self.inner.publish(topic, key, payload);
         }
     }
 
