@@ -1,11 +1,15 @@
-//! The SQL of this backend, by name: `sql/analytics/queries/<name>.sql`.
+//! The SQL of this backend, by name: `sql/analytics/queries/<name>.sql`, or `<name>.sqlite.sql` and
+//! `<name>.postgres.sql` where the engines differ.
 
 kit::queries! {
     "analytics":
-    add_to_minute,
-    add_to_total,
+    add_to_minute: sqlite,
+    add_to_minutes: postgres,
+    add_to_total: sqlite,
+    add_to_totals: postgres,
     count_events,
-    insert_event,
+    insert_event: sqlite,
+    insert_events: postgres,
     list_hot_names,
     list_minutes,
     list_totals,
@@ -13,9 +17,13 @@ kit::queries! {
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn every_query_fits_the_schema() {
+    #[tokio::test]
+    async fn every_query_fits_the_schemas_of_both_engines() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/analytics/queries");
-        assert_eq!(kit::sql::check(folder.as_ref(), super::ALL, &crate::store::sqlite::migrations()), Ok(()));
+        let database = servers::Database::create();
+        let postgres = crate::store::postgres::tests::open(&database).await;
+        let migrations = (crate::store::sqlite::migrations(), crate::store::postgres::migrations());
+        let checked = kit::sql::check::check(folder.as_ref(), super::ALL, &migrations.0, (&postgres.database, &migrations.1)).await;
+        assert_eq!(checked, Ok(()));
     }
 }

@@ -1,7 +1,10 @@
-//! What can be asked of the events that are stored. `sqlite` keeps them in a file; `contract` tests each store.
+//! What can be asked of the events that are stored. `sqlite` keeps them in a file, `postgres` on a server; `contract` tests each
+//! store.
 
 #[cfg(test)]
 mod contract;
+mod counts;
+pub mod postgres;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -10,7 +13,9 @@ use kit::health::Check;
 use serde::Serialize;
 
 use crate::Error;
-use crate::model::Event;
+use crate::model::{Event, minute_of, minutes_before};
+
+use counts::Counts;
 
 /// Names in a summary's totals at most.
 pub const TOTALS_MAX: u32 = 100;
@@ -59,6 +64,12 @@ pub struct Summary {
     pub minutes: Vec<(Timestamp, u64)>,
     /// The [`HOT_MAX`] names with the most events in the last [`HOT_MINUTES`] minutes, the most first.
     pub hot: Vec<NameCount>,
+}
+
+/// The beginnings of the first and the last of so many minutes, of which the last is that of `now`.
+fn span(now: Timestamp, minutes: u32) -> (i64, i64) {
+    let last = minute_of(now);
+    (minutes_before(last, minutes - 1).as_millis(), last.as_millis())
 }
 
 /// Where events are kept. Each method is one transaction.

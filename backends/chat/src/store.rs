@@ -1,7 +1,9 @@
-//! What can be asked of the rooms' logs. `sqlite` keeps them in a file; `contract` tests each store.
+//! What can be asked of the rooms' logs. `sqlite` keeps them in a file, `postgres` on a server; `contract` tests each
+//! store.
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod postgres;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -34,10 +36,14 @@ pub struct Counts {
 /// Where the logs are kept. Each method is one transaction.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Writes drafts into the logs of their rooms, in order, and gives each the next `seq` of its room. All or none.
+    /// How many calls of [`Store::append_events`] at the same time do it good, each of another room.
+    fn appends_at_once(&self) -> usize;
+
+    /// Writes drafts into the log of their room, in order, and gives each the next `seq`. All or none.
     ///
-    /// The answers are in the order of the drafts and come after the commit.
-    async fn append_events(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, Error>;
+    /// The answers are in the order of the drafts and come after the commit. A draft that was sent before, in the log or earlier
+    /// among these, has the place of the first.
+    async fn append_events(&self, room: RoomName, drafts: Vec<Draft>) -> Result<Vec<Appended>, Error>;
 
     /// The first `limit` events of a room after `after`, ascending.
     async fn list_events_after(&self, room: RoomName, after: u64, limit: u32) -> Result<Vec<Event>, Error>;

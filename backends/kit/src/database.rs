@@ -1,8 +1,9 @@
 //! Databases: how a store reads and writes, whatever the backend.
 //!
-//! `sqlite` is one file with one writer and several readers. Stores hold an engine and give it their work as closures; no
+//! `sqlite` is one file with one writer and several readers; `postgres` a pool of connections. A store holds one of them; no
 //! driver type goes further than a store.
 
+pub mod postgres;
 pub mod sqlite;
 mod writer;
 
@@ -23,6 +24,9 @@ pub enum Error {
     /// Another process uses the same file.
     #[error("{0}")]
     InUse(String),
+    /// A value that must be unique is there already; nothing was done.
+    #[error("a value that must be unique is taken")]
+    Taken,
     /// A defect of ours.
     #[error("database: {0}")]
     Internal(String),
@@ -34,6 +38,9 @@ impl From<rusqlite::Error> for Error {
             CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, PermissionDenied, ReadOnly, SystemIoFailure,
         };
         let text = error.to_string();
+        if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE) {
+            return Error::Taken;
+        }
         match error.sqlite_error_code() {
             Some(CannotOpen | DatabaseBusy | DatabaseLocked | DiskFull | PermissionDenied | ReadOnly | SystemIoFailure) => {
                 Error::Unavailable(text)

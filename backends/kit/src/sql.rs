@@ -1,37 +1,70 @@
 //! SQL kept as SQL: a query is a file under `sql/<backend>/queries/`, known in Rust by the file's name.
 //!
-//! `queries!` embeds the files; one that is missing does not compile. [`check`] is what each backend's test calls to hold
-//! the folder, the list and a fresh schema against each other.
+//! `queries!` embeds the files; one that is missing does not compile. [`check`](check::check) is what each backend's test calls
+//! to hold the folder, the list and fresh schemas of both engines against each other.
 
-use std::error::Error;
-use std::path::Path;
+#[cfg(any(test, feature = "testing"))]
+pub mod check;
 
-use rusqlite::Connection;
-
-/// One statement and the name of its file.
+/// The text of a query for one engine, and the name of its file.
 #[derive(Debug, Clone, Copy)]
-pub struct Query {
+pub struct Statement {
     /// The file's name without its ending.
     pub name: &'static str,
     /// The file's text.
-    pub sql: &'static str,
+    pub text: &'static str,
+}
+
+/// A query that both engines have: one text that reads naturally in both, or one each.
+#[derive(Debug, Clone, Copy)]
+pub struct Query {
+    /// What SQLite runs.
+    pub sqlite: Statement,
+    /// What PostgreSQL runs.
+    pub postgres: Statement,
+}
+
+/// A query that only the SQLite store has use for.
+#[derive(Debug, Clone, Copy)]
+pub struct SqliteQuery {
+    /// What SQLite runs.
+    pub sqlite: Statement,
+}
+
+/// A query that only the PostgreSQL store has use for.
+#[derive(Debug, Clone, Copy)]
+pub struct PostgresQuery {
+    /// What PostgreSQL runs.
+    pub postgres: Statement,
+}
+
+/// A query's texts, as the check looks at them.
+#[derive(Debug, Clone, Copy)]
+pub struct Texts {
+    /// The name of its file.
+    pub name: &'static str,
+    /// What SQLite runs, if anything.
+    pub sqlite: Option<&'static str>,
+    /// What PostgreSQL runs, if anything.
+    pub postgres: Option<&'static str>,
 }
 
 /// Declares a backend's queries by the names of their files.
 ///
-/// A bare name is one text for every engine (`name.sql`); `name: per_engine` has a text per engine (`name.sqlite.sql`).
+/// A bare name is one text for both engines (`name.sql`); `name: per_engine` has one each (`name.sqlite.sql`,
+/// `name.postgres.sql`); `name: sqlite` and `name: postgres` are for one engine alone.
 ///
 /// ```ignore
-/// kit::queries! { "users": find_user, insert_user, list_users: per_engine }
+/// kit::queries! { "users": find_user, insert_user, search_users: per_engine, lock_user: postgres }
 /// ```
 #[macro_export]
 macro_rules! queries {
-    ($backend:literal: $($name:ident $(: $per_engine:ident)?),+ $(,)?) => {
-        $($crate::query! { $backend, $name $(, $per_engine)? })+
+    ($backend:literal: $($name:ident $(: $engine:ident)?),+ $(,)?) => {
+        $($crate::query! { $backend, $name $(, $engine)? })+
 
         /// Every query of this backend, for the check.
         #[cfg(test)]
-        pub(crate) const ALL: &[$crate::sql::Query] = &[$($name),+];
+        pub(crate) const ALL: &[$crate::sql::Texts] = &[$($crate::query! { @texts $name $(, $engine)? }),+];
     };
 }
 
@@ -40,67 +73,42 @@ macro_rules! queries {
 #[macro_export]
 macro_rules! query {
     ($backend:literal, $name:ident) => {
-        $crate::query! { @embed $backend, $name, ".sql" }
-    };
-    ($backend:literal, $name:ident, per_engine) => {
-        $crate::query! { @embed $backend, $name, ".sqlite.sql" }
-    };
-    (@embed $backend:literal, $name:ident, $ending:literal) => {
         #[allow(non_upper_case_globals)]
         pub(crate) const $name: $crate::sql::Query = $crate::sql::Query {
-            name: stringify!($name),
-            sql: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/", $backend, "/queries/", stringify!($name), $ending)),
+            sqlite: $crate::query! { @embed $backend, $name, ".sql" },
+            postgres: $crate::query! { @embed $backend, $name, ".sql" },
         };
     };
-}
-
-fn fresh_schema(migrations: &refinery::Runner) -> Result<Connection, Box<dyn Error>> {
-    let mut schema = Connection::open_in_memory()?;
-    migrations.run(&mut schema)?;
-    Ok(schema)
-}
-
-/// Holds a backend's queries against its folder and a freshly migrated schema.
-///
-/// # Errors
-///
-/// One line per finding: a file that no query uses, a statement that does not prepare, parameters that are not `$1, $2, …`
-/// in the order of their first appearance (SQLite takes `$1` as a name and numbers names by first appearance), a file
-/// without a comment that says what it is for.
-pub fn check(folder: &Path, queries: &[Query], migrations: &refinery::Runner) -> Result<(), Vec<String>> {
-    let schema = fresh_schema(migrations).map_err(|error| vec![error.to_string()])?;
-    let mut findings = Vec::new();
-    match std::fs::read_dir(folder) {
-        Ok(files) => {
-            for file in files.flatten() {
-                let file_name = file.file_name().to_string_lossy().into_owned();
-                let name = file_name.split('.').next().unwrap_or_default();
-                if !queries.iter().any(|query| query.name == name) {
-                    findings.push(format!("{file_name}: no query uses this file"));
-                }
-            }
+    ($backend:literal, $name:ident, per_engine) => {
+        #[allow(non_upper_case_globals)]
+        pub(crate) const $name: $crate::sql::Query = $crate::sql::Query {
+            sqlite: $crate::query! { @embed $backend, $name, ".sqlite.sql" },
+            postgres: $crate::query! { @embed $backend, $name, ".postgres.sql" },
+        };
+    };
+    ($backend:literal, $name:ident, sqlite) => {
+        #[allow(non_upper_case_globals)]
+        pub(crate) const $name: $crate::sql::SqliteQuery =
+            $crate::sql::SqliteQuery { sqlite: $crate::query! { @embed $backend, $name, ".sqlite.sql" } };
+    };
+    ($backend:literal, $name:ident, postgres) => {
+        #[allow(non_upper_case_globals)]
+        pub(crate) const $name: $crate::sql::PostgresQuery =
+            $crate::sql::PostgresQuery { postgres: $crate::query! { @embed $backend, $name, ".postgres.sql" } };
+    };
+    (@embed $backend:literal, $name:ident, $ending:literal) => {
+        $crate::sql::Statement {
+            name: stringify!($name),
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/", $backend, "/queries/", stringify!($name), $ending)),
         }
-        Err(error) => findings.push(format!("{}: {error}", folder.display())),
-    }
-    for query in queries {
-        if !query.sql.starts_with("-- ") {
-            findings.push(format!("{}: begin with a comment that says what it is for", query.name));
-        }
-        match schema.prepare(query.sql) {
-            Err(error) => findings.push(format!("{}: {error}", query.name)),
-            Ok(statement) => {
-                for index in 1..=statement.parameter_count() {
-                    let expected = format!("${index}");
-                    if statement.parameter_name(index) != Some(&expected) {
-                        findings.push(format!(
-                            "{}: parameter {index} is {:?}, not {expected}",
-                            query.name,
-                            statement.parameter_name(index)
-                        ));
-                    }
-                }
-            }
-        }
-    }
-    if findings.is_empty() { Ok(()) } else { Err(findings) }
+    };
+    (@texts $name:ident, sqlite) => {
+        $crate::sql::Texts { name: stringify!($name), sqlite: Some($name.sqlite.text), postgres: None }
+    };
+    (@texts $name:ident, postgres) => {
+        $crate::sql::Texts { name: stringify!($name), sqlite: None, postgres: Some($name.postgres.text) }
+    };
+    (@texts $name:ident $(, per_engine)?) => {
+        $crate::sql::Texts { name: stringify!($name), sqlite: Some($name.sqlite.text), postgres: Some($name.postgres.text) }
+    };
 }

@@ -32,7 +32,17 @@ pub enum Error {
     PreconditionFailed,
     /// The database did not do it.
     #[error(transparent)]
-    Store(#[from] kit::database::Error),
+    Store(kit::database::Error),
+}
+
+impl From<kit::database::Error> for Error {
+    fn from(error: kit::database::Error) -> Self {
+        match error {
+            // Of a user, only the address must be unique and can be chosen.
+            kit::database::Error::Taken => Error::EmailTaken,
+            other => Error::Store(other),
+        }
+    }
 }
 
 impl Describe for Error {

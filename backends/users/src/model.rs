@@ -40,6 +40,19 @@ impl User {
         Self { id, name, email, created_at: now, updated_at: now, version: 1 }
     }
 
+    /// He as he is after `change`; nobody where it changes nothing.
+    pub(crate) fn changed(mut self, change: Change, now: Timestamp) -> Option<Self> {
+        let present = (self.name.clone(), self.email.clone());
+        self.name = change.name.unwrap_or(self.name);
+        self.email = change.email.unwrap_or(self.email);
+        if (&self.name, &self.email) == (&present.0, &present.1) {
+            return None;
+        }
+        self.version += 1;
+        self.updated_at = now;
+        Some(self)
+    }
+
     /// The text that `q` is looked for in.
     pub(crate) fn search_text(&self) -> String {
         format!("{}\n{}", self.name.0, self.email.0).to_lowercase()

@@ -1,22 +1,27 @@
-//! The SQL of this backend, by name: `sql/users/queries/<name>.sql`.
+//! The SQL of this backend, by name: `sql/users/queries/<name>.sql`, or `<name>.sqlite.sql` and
+//! `<name>.postgres.sql` where the engines differ.
 
 kit::queries! {
     "users":
     count_users,
     delete_user,
-    find_email_owner,
     find_user,
     insert_user,
     list_users,
+    lock_user: postgres,
     search_users: per_engine,
     update_user,
 }
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn every_query_fits_the_schema() {
+    #[tokio::test]
+    async fn every_query_fits_the_schemas_of_both_engines() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/users/queries");
-        assert_eq!(kit::sql::check(folder.as_ref(), super::ALL, &crate::store::sqlite::migrations()), Ok(()));
+        let database = servers::Database::create();
+        let postgres = crate::store::postgres::tests::open(&database).await;
+        let migrations = (crate::store::sqlite::migrations(), crate::store::postgres::migrations());
+        let checked = kit::sql::check::check(folder.as_ref(), super::ALL, &migrations.0, (&postgres.database, &migrations.1)).await;
+        assert_eq!(checked, Ok(()));
     }
 }

@@ -1,7 +1,9 @@
-//! What can be asked of the users that are stored. `sqlite` keeps them in a file; `contract` tests each store.
+//! What can be asked of the users that are stored. `sqlite` keeps them in a file, `postgres` on a server; `contract` tests each
+//! store.
 
 #[cfg(test)]
 mod contract;
+pub mod postgres;
 pub mod sqlite;
 
 use async_trait::async_trait;

@@ -6,7 +6,7 @@ with recursive minutes (minute) as (
     union all
     select minute + 60000 from minutes where minute < $2
 )
-select minutes.minute, coalesce(minute_counts.count, 0)
+select minutes.minute, coalesce(minute_counts.count, 0) as events
 from minutes
 left join minute_counts on minute_counts.minute = minutes.minute and minute_counts.name = ''
 order by minutes.minute

@@ -1,3 +1,3 @@
 -- How many rooms there are, and how many events in all of them: a log without holes has as many as its head says.
-select count(*), coalesce(sum(head), 0)
+select count(*) as rooms, cast(coalesce(sum(head), 0) as bigint) as events
 from rooms

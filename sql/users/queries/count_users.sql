@@ -1,3 +1,3 @@
 -- How many users there are.
-select count(*)
+select count(*) as users
 from users

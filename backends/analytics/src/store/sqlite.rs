@@ -1,6 +1,5 @@
 //! Events in a SQLite file, `analytics.db`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -10,8 +9,8 @@ use kit::database::sqlite::Sqlite;
 use kit::health::Check;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{HOT_MAX, HOT_MINUTES, Inserted, MINUTES, NameCount, Store, Summary, TOTALS_MAX};
-use crate::model::{Event, Properties, UserId, minute_of, minutes_before};
+use super::{Counts, HOT_MAX, HOT_MINUTES, Inserted, MINUTES, NameCount, Store, Summary, TOTALS_MAX, span};
+use crate::model::{Event, Properties, UserId};
 use crate::{Error, queries};
 
 mod embedded {
@@ -22,9 +21,6 @@ mod embedded {
 pub(crate) fn migrations() -> refinery::Runner {
     embedded::migrations::runner()
 }
-
-/// In the tables of counts, the name that stands for all of them together.
-const ALL_NAMES: &str = "";
 
 /// A store in a file.
 pub struct SqliteStore {
@@ -62,12 +58,12 @@ impl Store for SqliteStore {
 }
 
 fn count_events(connection: &Connection) -> Result<u64, database::Error> {
-    let count = connection.prepare_cached(queries::count_events.sql)?.query_row([], |row| row.get(0)).optional()?;
+    let count = connection.prepare_cached(queries::count_events.sqlite.text)?.query_row([], |row| row.get(0)).optional()?;
     Ok(count.unwrap_or(0))
 }
 
 fn insert_events(connection: &Connection, events: &[Event], now: Timestamp) -> Result<Inserted, database::Error> {
-    let mut insert = connection.prepare_cached(queries::insert_event.sql)?;
+    let mut insert = connection.prepare_cached(queries::insert_event.sqlite.text)?;
     let mut inserted = Inserted::default();
     let mut counts = Counts::default();
     for event in events {
@@ -87,55 +83,36 @@ fn insert_events(connection: &Connection, events: &[Event], now: Timestamp) -> R
             inserted.duplicates += 1;
         }
     }
-    counts.write(connection)?;
+    write_counts(connection, &counts)?;
     Ok(inserted)
 }
 
-/// How the new events of a batch change the counts: one write for each row of them, however many events.
-#[derive(Default)]
-struct Counts<'a> {
-    totals: BTreeMap<&'a str, u64>,
-    minutes: BTreeMap<(i64, &'a str), u64>,
-}
-
-impl<'a> Counts<'a> {
-    fn add(&mut self, event: &'a Event) {
-        let minute = event.minute().as_millis();
-        for name in [ALL_NAMES, event.name.as_str()] {
-            *self.totals.entry(name).or_default() += 1;
-            *self.minutes.entry((minute, name)).or_default() += 1;
-        }
+fn write_counts(connection: &Connection, counts: &Counts<'_>) -> Result<(), database::Error> {
+    let mut add_to_total = connection.prepare_cached(queries::add_to_total.sqlite.text)?;
+    for (name, count) in counts.totals() {
+        add_to_total.execute(params![name, count])?;
     }
-
-    fn write(self, connection: &Connection) -> Result<(), database::Error> {
-        let mut add_to_total = connection.prepare_cached(queries::add_to_total.sql)?;
-        for (name, count) in self.totals {
-            add_to_total.execute(params![name, count])?;
-        }
-        let mut add_to_minute = connection.prepare_cached(queries::add_to_minute.sql)?;
-        for ((minute, name), count) in self.minutes {
-            add_to_minute.execute(params![minute, name, count])?;
-        }
-        Ok(())
+    let mut add_to_minute = connection.prepare_cached(queries::add_to_minute.sqlite.text)?;
+    for (minute, name, count) in counts.minutes() {
+        add_to_minute.execute(params![minute, name, count])?;
     }
+    Ok(())
 }
 
 fn summary(connection: &Connection, now: Timestamp) -> Result<Summary, database::Error> {
     // One transaction, so that all of it is of one moment.
     let transaction = connection.unchecked_transaction()?;
-    let last = minute_of(now);
-    let span = |minutes: u32| (minutes_before(last, minutes - 1).as_millis(), last.as_millis());
 
-    let mut totals = transaction.prepare_cached(queries::list_totals.sql)?;
+    let mut totals = transaction.prepare_cached(queries::list_totals.sqlite.text)?;
     let by_name = totals.query_map([TOTALS_MAX], name_count)?.collect::<Result<_, _>>()?;
 
-    let (from, to) = span(MINUTES);
-    let mut minutes = transaction.prepare_cached(queries::list_minutes.sql)?;
+    let (from, to) = span(now, MINUTES);
+    let mut minutes = transaction.prepare_cached(queries::list_minutes.sqlite.text)?;
     let minutes = minutes.query_map([from, to], |row| Ok((Timestamp::from_millis(row.get(0)?), row.get(1)?)))?;
     let minutes = minutes.collect::<Result<_, _>>()?;
 
-    let (from, to) = span(HOT_MINUTES);
-    let mut hot = transaction.prepare_cached(queries::list_hot_names.sql)?;
+    let (from, to) = span(now, HOT_MINUTES);
+    let mut hot = transaction.prepare_cached(queries::list_hot_names.sqlite.text)?;
     let hot = hot.query_map(params![from, to, HOT_MAX], name_count)?.collect::<Result<_, _>>()?;
 
     Ok(Summary { events: count_events(&transaction)?, by_name, minutes, hot })

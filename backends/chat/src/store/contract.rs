@@ -11,11 +11,14 @@ macro_rules! store_contract {
         $crate::store::contract::store_contract! { $make;
             each_room_counts_from_one_without_holes,
             a_retry_gets_the_place_of_the_first,
+            a_batch_of_new_and_old_and_repeated_drafts_has_no_hole,
             the_same_id_of_another_user_or_room_is_another_message,
             the_log_is_read_forward_and_backward,
             heads_are_told_in_the_order_asked,
             rooms_are_listed_by_the_last_word,
             appends_at_the_same_time_share_one_order,
+            rooms_that_are_new_at_the_same_time_all_count_from_one,
+            the_same_draft_at_the_same_time_is_written_once,
         }
     };
     ($make:expr; $($test:ident),+ $(,)?) => {
@@ -45,14 +48,15 @@ pub(crate) fn draft(name: &str, user: &str, text: &str, id: Option<&str>) -> Dra
 }
 
 async fn append(store: &Shared, draft: Draft) -> (u64, bool) {
-    let appended = store.append_events(vec![draft]).await.unwrap()[0];
+    let appended = store.append_events(draft.room.clone(), vec![draft]).await.unwrap()[0];
     (appended.seq, appended.duplicate)
 }
 
 pub(crate) async fn each_room_counts_from_one_without_holes(store: Shared) {
-    let drafts = vec![draft("a", "u", "1", None), draft("b", "u", "1", None), draft("a", "u", "2", None)];
-    let seqs: Vec<u64> = store.append_events(drafts).await.unwrap().iter().map(|appended| appended.seq).collect();
-    assert_eq!(seqs, [1, 1, 2]);
+    let drafts = vec![draft("a", "u", "1", None), draft("a", "v", "2", None)];
+    let seqs: Vec<u64> = store.append_events(room("a"), drafts).await.unwrap().iter().map(|appended| appended.seq).collect();
+    assert_eq!(seqs, [1, 2]);
+    assert_eq!(append(&store, draft("b", "u", "1", None)).await, (1, false));
     assert_eq!(append(&store, draft("a", "u", "3", None)).await, (3, false));
     assert_eq!(store.count_rooms().await.unwrap(), Counts { rooms: 2, events: 4 });
 }
@@ -62,9 +66,26 @@ pub(crate) async fn a_retry_gets_the_place_of_the_first(store: Shared) {
     assert_eq!(append(&store, draft("a", "u", "other", None)).await, (2, false));
     assert_eq!(append(&store, draft("a", "u", "hi", Some("x"))).await, (1, true));
     let both = vec![draft("a", "u", "yo", Some("y")), draft("a", "u", "yo", Some("y"))];
-    let both = store.append_events(both).await.unwrap();
+    let both = store.append_events(room("a"), both).await.unwrap();
     assert_eq!((both[0].seq, both[0].duplicate, both[1].seq, both[1].duplicate), (3, false, 3, true));
     assert_eq!(store.count_rooms().await.unwrap().events, 3);
+}
+
+pub(crate) async fn a_batch_of_new_and_old_and_repeated_drafts_has_no_hole(store: Shared) {
+    append(&store, draft("a", "u", "old", Some("old"))).await;
+    let ids = [None, Some("x"), Some("old"), None, Some("x"), Some("2"), Some("y"), None];
+    let at = |place: usize| Timestamp::from_millis(1_767_261_700_000 + i64::try_from(place).unwrap());
+    let drafts = ids.iter().enumerate().map(|(place, id)| Draft { at: at(place), ..draft("a", "u", &place.to_string(), *id) }).collect();
+    let appended = store.append_events(room("a"), drafts).await.unwrap();
+    let places: Vec<_> = appended.iter().map(|appended| (appended.seq, appended.duplicate)).collect();
+    assert_eq!(places, [(2, false), (3, false), (1, true), (4, false), (3, true), (5, false), (6, false), (7, false)]);
+    assert_eq!((appended[1].at, appended[4].at, appended[7].at), (at(1), at(1), at(7)), "a retry has the time of the first");
+    let log = store.list_events_after(room("a"), 0, 10).await.unwrap();
+    assert_eq!(log.iter().map(|event| event.text.as_str()).collect::<Vec<_>>(), ["old", "0", "1", "3", "5", "6", "7"]);
+    assert_eq!((store.list_heads(vec![room("a")]).await.unwrap(), store.list_rooms(1).await.unwrap()[0].last_at), (vec![7], at(7)));
+    let again = store.append_events(room("a"), vec![draft("a", "u", "x", Some("x")), draft("a", "u", "y", Some("y"))]).await.unwrap();
+    assert_eq!(again.iter().map(|appended| (appended.seq, appended.duplicate)).collect::<Vec<_>>(), [(3, true), (6, true)]);
+    assert_eq!(store.list_heads(vec![room("a")]).await.unwrap(), [7]);
 }
 
 pub(crate) async fn the_same_id_of_another_user_or_room_is_another_message(store: Shared) {
@@ -75,7 +96,7 @@ pub(crate) async fn the_same_id_of_another_user_or_room_is_another_message(store
 
 pub(crate) async fn the_log_is_read_forward_and_backward(store: Shared) {
     let drafts = (1..=10).map(|number| draft("a", "u", &number.to_string(), Some(&format!("id-{number}")))).collect();
-    store.append_events(drafts).await.unwrap();
+    store.append_events(room("a"), drafts).await.unwrap();
     let texts = |events: Vec<crate::model::Event>| events.into_iter().map(|event| event.text).collect::<Vec<_>>();
     assert_eq!(texts(store.list_events_after(room("a"), 0, 2).await.unwrap()), ["1", "2"]);
     assert_eq!(texts(store.list_events_after(room("a"), 8, 5).await.unwrap()), ["9", "10"]);
@@ -117,4 +138,35 @@ pub(crate) async fn appends_at_the_same_time_share_one_order(store: Shared) {
     }
     seqs.sort_unstable();
     assert_eq!(seqs, (1..=20).collect::<Vec<u64>>());
+}
+
+pub(crate) async fn rooms_that_are_new_at_the_same_time_all_count_from_one(store: Shared) {
+    let writers = (0..40).map(|number| {
+        let store = store.clone();
+        let name = format!("r{}", number % 5);
+        tokio::spawn(async move { (name.clone(), append(&store, draft(&name, &format!("u{number}"), "x", None)).await.0) })
+    });
+    let mut seqs = std::collections::BTreeMap::<String, Vec<u64>>::new();
+    for writer in writers.collect::<Vec<_>>() {
+        let (name, seq) = writer.await.unwrap();
+        seqs.entry(name).or_default().push(seq);
+    }
+    for (name, mut seqs) in seqs {
+        seqs.sort_unstable();
+        assert_eq!(seqs, (1..=8).collect::<Vec<u64>>(), "{name}");
+    }
+}
+
+pub(crate) async fn the_same_draft_at_the_same_time_is_written_once(store: Shared) {
+    let writers = (0..20).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { append(&store, draft("a", "u", "x", Some("1"))).await })
+    });
+    let mut first = 0;
+    for writer in writers.collect::<Vec<_>>() {
+        let (seq, is_duplicate) = writer.await.unwrap();
+        assert_eq!(seq, 1);
+        first += usize::from(!is_duplicate);
+    }
+    assert_eq!((first, store.list_heads(vec![room("a")]).await.unwrap()), (1, vec![1]));
 }

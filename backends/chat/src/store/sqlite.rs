@@ -1,5 +1,6 @@
 //! Rooms in a SQLite file, `chat.db`.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -24,6 +25,9 @@ pub(crate) fn migrations() -> refinery::Runner {
     embedded::migrations::runner()
 }
 
+/// Appends that arrive together share a commit.
+const APPENDS_AT_ONCE: usize = 256;
+
 /// A store in a file.
 pub struct SqliteStore {
     database: Sqlite,
@@ -42,13 +46,17 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn append_events(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, Error> {
+    fn appends_at_once(&self) -> usize {
+        APPENDS_AT_ONCE
+    }
+
+    async fn append_events(&self, _room: RoomName, drafts: Vec<Draft>) -> Result<Vec<Appended>, Error> {
         self.database.write(move |connection| drafts.iter().map(|draft| append_event(connection, draft)).collect()).await
     }
 
     async fn list_events_after(&self, room: RoomName, after: u64, limit: u32) -> Result<Vec<Event>, Error> {
         let list = self.database.read(move |connection| {
-            let mut statement = connection.prepare_cached(queries::list_events_after.sql)?;
+            let mut statement = connection.prepare_cached(queries::list_events_after.sqlite.text)?;
             let rows = statement.query_map(params![room.as_str(), bounded(after), limit], |row| event(&room, row))?;
             Ok(rows.collect::<Result<_, _>>()?)
         });
@@ -57,7 +65,7 @@ impl Store for SqliteStore {
 
     async fn list_events_before(&self, room: RoomName, before: Option<u64>, limit: u32) -> Result<Vec<Event>, Error> {
         let list = self.database.read(move |connection| {
-            let mut statement = connection.prepare_cached(queries::list_events_before.sql)?;
+            let mut statement = connection.prepare_cached(queries::list_events_before.sqlite.text)?;
             let before = before.map_or(i64::MAX, bounded);
             let rows = statement.query_map(params![room.as_str(), before, limit], |row| event(&room, row))?;
             let mut events = rows.collect::<Result<Vec<_>, _>>()?;
@@ -69,16 +77,18 @@ impl Store for SqliteStore {
 
     async fn list_heads(&self, rooms: Vec<RoomName>) -> Result<Vec<u64>, Error> {
         let list = self.database.read(move |connection| {
-            let mut statement = connection.prepare_cached(queries::find_head.sql)?;
-            let mut head = |room: &RoomName| statement.query_row([room.as_str()], |row| row.get(0)).optional();
-            rooms.iter().map(|room| Ok(head(room)?.unwrap_or(0))).collect()
+            let mut statement = connection.prepare_cached(queries::list_heads.sqlite.text)?;
+            let names = serde_json::to_string(&rooms).expect("names always serialize");
+            let heads = statement.query_map([names], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let heads: HashMap<String, u64> = heads.collect::<Result<_, _>>()?;
+            Ok(rooms.iter().map(|room| heads.get(room.as_str()).copied().unwrap_or(0)).collect())
         });
         list.await
     }
 
     async fn list_rooms(&self, limit: u32) -> Result<Vec<Room>, Error> {
         let list = self.database.read(move |connection| {
-            let mut statement = connection.prepare_cached(queries::list_rooms.sql)?;
+            let mut statement = connection.prepare_cached(queries::list_rooms.sqlite.text)?;
             let rows = statement.query_map([limit], |row| {
                 Ok(Room { room: name(row, 0)?, head: row.get(1)?, last_at: Timestamp::from_millis(row.get(2)?) })
             })?;
@@ -89,7 +99,7 @@ impl Store for SqliteStore {
 
     async fn count_rooms(&self) -> Result<Counts, Error> {
         let count = |row: &Row<'_>| Ok(Counts { rooms: row.get(0)?, events: row.get(1)? });
-        self.database.read(move |connection| Ok(connection.query_row(queries::count_rooms.sql, [], count)?)).await
+        self.database.read(move |connection| Ok(connection.query_row(queries::count_rooms.sqlite.text, [], count)?)).await
     }
 
     async fn check(&self) -> Check {
@@ -101,16 +111,16 @@ impl Store for SqliteStore {
 fn append_event(connection: &Connection, draft: &Draft) -> Result<Appended, Error> {
     let (room, user, id) = (draft.room.as_str(), draft.user.as_str(), draft.id.as_ref().map(|id| id.as_str()));
     if id.is_some() {
-        let mut find = connection.prepare_cached(queries::find_sent.sql)?;
+        let mut find = connection.prepare_cached(queries::find_sent.sqlite.text)?;
         let sent = |row: &Row<'_>| Ok(Appended { seq: row.get(0)?, at: Timestamp::from_millis(row.get(1)?), duplicate: true });
         if let Some(sent) = find.query_row(params![room, user, id], sent).optional()? {
             return Ok(sent);
         }
     }
     let at = draft.at.as_millis();
-    let mut advance = connection.prepare_cached(queries::advance_room.sql)?;
+    let mut advance = connection.prepare_cached(queries::advance_room.sqlite.text)?;
     let seq: u64 = advance.query_row(params![room, at], |row| row.get(0))?;
-    let mut insert = connection.prepare_cached(queries::insert_event.sql)?;
+    let mut insert = connection.prepare_cached(queries::insert_event.sqlite.text)?;
     insert.execute(params![room, seq, "message", user, id, draft.text, at])?;
     Ok(Appended { seq, at: draft.at, duplicate: false })
 }

@@ -42,7 +42,7 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn count_users(&self) -> Result<u64, Error> {
-        let count = self.database.read(|connection| Ok(connection.query_row(queries::count_users.sql, [], |row| row.get(0))?));
+        let count = self.database.read(|connection| Ok(connection.query_row(queries::count_users.sqlite.text, [], |row| row.get(0))?));
         Ok(count.await?)
     }
 
@@ -54,12 +54,12 @@ impl Store for SqliteStore {
         let before = page.before.unwrap_or(Uuid::max()).to_string();
         let list = self.database.read(move |connection| match page.search {
             None => {
-                let mut statement = connection.prepare_cached(queries::list_users.sql)?;
+                let mut statement = connection.prepare_cached(queries::list_users.sqlite.text)?;
                 let rows = statement.query_map(params![before, page.limit], user)?;
                 Ok(rows.collect::<Result<_, _>>()?)
             }
             Some(text) => {
-                let mut statement = connection.prepare_cached(queries::search_users.sql)?;
+                let mut statement = connection.prepare_cached(queries::search_users.sqlite.text)?;
                 let rows = statement.query_map(params![before, text.to_lowercase(), page.limit], user)?;
                 Ok(rows.collect::<Result<_, _>>()?)
             }
@@ -69,7 +69,7 @@ impl Store for SqliteStore {
 
     async fn insert_user(&self, new: User) -> Result<(), Error> {
         let inserted = self.database.write(move |connection| {
-            let mut statement = connection.prepare_cached(queries::insert_user.sql)?;
+            let mut statement = connection.prepare_cached(queries::insert_user.sqlite.text)?;
             let values = params![
                 new.id.to_string(),
                 new.name.as_str(),
@@ -93,7 +93,7 @@ impl Store for SqliteStore {
             if !conditions.allow_change(present.version) {
                 return Ok(Err(Error::PreconditionFailed));
             }
-            connection.prepare_cached(queries::delete_user.sql)?.execute([id.to_string()])?;
+            connection.prepare_cached(queries::delete_user.sqlite.text)?.execute([id.to_string()])?;
             Ok(Ok(()))
         });
         delete.await?
@@ -105,7 +105,7 @@ impl Store for SqliteStore {
 }
 
 fn find_user(connection: &Connection, id: Uuid) -> Result<Option<User>, database::Error> {
-    Ok(connection.prepare_cached(queries::find_user.sql)?.query_row([id.to_string()], user).optional()?)
+    Ok(connection.prepare_cached(queries::find_user.sqlite.text)?.query_row([id.to_string()], user).optional()?)
 }
 
 fn update_user(
@@ -119,19 +119,7 @@ fn update_user(
     if !conditions.allow_change(present.version) {
         return Ok(Err(Error::PreconditionFailed));
     }
-    let mut changed = present.clone();
-    changed.name = change.name.unwrap_or(changed.name);
-    changed.email = change.email.unwrap_or(changed.email);
-    if changed == present {
-        return Ok(Ok(present));
-    }
-    let mut owner = connection.prepare_cached(queries::find_email_owner.sql)?;
-    let owner: Option<String> = owner.query_row([changed.email.key()], |row| row.get(0)).optional()?;
-    if owner.is_some_and(|owner| owner != id.to_string()) {
-        return Ok(Err(Error::EmailTaken));
-    }
-    changed.version += 1;
-    changed.updated_at = now;
+    let Some(changed) = present.clone().changed(change, now) else { return Ok(Ok(present)) };
     let values = params![
         changed.name.as_str(),
         changed.email.as_str(),
@@ -141,7 +129,7 @@ fn update_user(
         now.as_millis(),
         id.to_string()
     ];
-    connection.prepare_cached(queries::update_user.sql)?.execute(values)?;
+    connection.prepare_cached(queries::update_user.sqlite.text)?.execute(values)?;
     Ok(Ok(changed))
 }
 

@@ -1,0 +1,12 @@
+//! The SQL of the kit itself: `sql/kit/queries/<name>.postgres.sql`.
+
+crate::queries! {
+    "kit":
+    begin: postgres,
+    begin_snapshot: postgres,
+    commit: postgres,
+    create_schema: postgres,
+    find_server: postgres,
+    rollback: postgres,
+    try_migration_lock: postgres,
+}

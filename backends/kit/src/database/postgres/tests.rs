@@ -1,0 +1,1 @@
+//! PostgreSQL as it behaves when things go wrong.

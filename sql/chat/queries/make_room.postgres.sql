@@ -1,0 +1,6 @@
+-- Makes a room in which nothing was said yet, unless it is there.
+--
+-- $1 room  $2 now
+insert into rooms (room, head, last_at)
+values ($1, 0, $2)
+on conflict (room) do nothing

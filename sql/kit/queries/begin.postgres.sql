@@ -1,0 +1,2 @@
+-- Begins a transaction in which each statement sees what is committed when it starts.
+begin isolation level read committed

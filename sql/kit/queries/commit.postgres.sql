@@ -1,0 +1,2 @@
+-- Makes a transaction's changes last.
+commit

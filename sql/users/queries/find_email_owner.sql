@@ -1,6 +1,0 @@
--- Who has this address, if anyone.
---
--- $1 address, lower-cased
-select id
-from users
-where email_key = $1
