@@ -12,6 +12,7 @@ pub mod contract;
 mod in_process;
 #[cfg(any(test, feature = "testing"))]
 pub mod lossy;
+mod ring;
 
 pub use in_process::InProcess;
 
