@@ -1,6 +1,6 @@
 //! The bus: how replicas and backends hear of each other's doings.
 //!
-//! [`Bus`] is the contract; `in_process` carries it inside one process. `contract` holds the tests that each variant passes.
+//! [`Bus`] is the contract; `in_process` carries it inside one process, `redis` between processes. `contract` holds the tests that each variant passes.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -12,7 +12,10 @@ pub mod contract;
 mod in_process;
 #[cfg(any(test, feature = "testing"))]
 pub mod lossy;
+mod redis;
+mod ring;
 
+pub use self::redis::Redis;
 pub use in_process::InProcess;
 
 /// What a message is about; subscribers choose by it.

@@ -4,25 +4,19 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
+use super::ring::Ring;
 use super::{Bus, Delivery, Subscription, Topic};
 use crate::health::Check;
-
-/// Messages a topic remembers for its slowest subscriber.
-const RING: usize = 8192;
 
 /// A bus that reaches as far as this process.
 #[derive(Default)]
 pub struct InProcess {
-    topics: Mutex<HashMap<Topic, broadcast::Sender<Bytes>>>,
+    topics: Mutex<HashMap<Topic, Ring>>,
 }
 
 impl InProcess {
-    fn topics(&self) -> MutexGuard<'_, HashMap<Topic, broadcast::Sender<Bytes>>> {
+    fn topics(&self) -> MutexGuard<'_, HashMap<Topic, Ring>> {
         // The map is whole after every statement, so a poisoned lock is still good.
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -30,16 +24,14 @@ impl InProcess {
 
 impl Bus for InProcess {
     fn publish(&self, topic: Topic, _key: &str, payload: Bytes) {
-        let sender = self.topics().get(&topic).cloned();
-        if let Some(sender) = sender {
-            // An error means that nobody listens, which is no loss.
-            let _ = sender.send(payload);
+        let ring = self.topics().get(&topic).cloned();
+        if let Some(ring) = ring {
+            ring.send(Delivery::Message(payload));
         }
     }
 
     fn subscribe(&self, topic: Topic) -> Box<dyn Subscription> {
-        let receiver = self.topics().entry(topic).or_insert_with(|| broadcast::channel(RING).0).subscribe();
-        Box::new(Ring(receiver))
+        self.topics().entry(topic).or_insert_with(Ring::new).subscribe()
     }
 
     fn check(&self) -> Check {
@@ -47,32 +39,10 @@ impl Bus for InProcess {
     }
 }
 
-struct Ring(broadcast::Receiver<Bytes>);
-
-impl Subscription for Ring {
-    fn next(&mut self) -> BoxFuture<'_, Option<Delivery>> {
-        async {
-            match self.0.recv().await {
-                Ok(payload) => Some(Delivery::Message(payload)),
-                Err(RecvError::Lagged(_)) => Some(Delivery::Lost),
-                Err(RecvError::Closed) => None,
-            }
-        }
-        .boxed()
-    }
-
-    fn try_next(&mut self) -> Option<Delivery> {
-        match self.0.try_recv() {
-            Ok(payload) => Some(Delivery::Message(payload)),
-            Err(TryRecvError::Lagged(_)) => Some(Delivery::Lost),
-            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::ring::RING;
 
     const T: Topic = Topic { name: "t", shards: 1 };
 

@@ -1,0 +1,88 @@
+//! The bus between processes: channels of a Redis, `<prefix>:<topic>:<shard>`.
+//!
+//! What is on a channel is what was published and nothing else, so `redis-cli psubscribe 'superapp:chat:*'` shows the messages.
+//! A Cluster carries them by sharded pub/sub, where each channel is one node's.
+
+mod carrier;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use self::carrier::Carrier;
+use self::topics::Topics;
+use super::{Bus, Subscription, Topic};
+use crate::RedisAddress;
+use crate::health::Check;
+use crate::redis::Link;
+
+/// What may wait for Redis, in bytes; each message counts as this much more than its payload.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+const MESSAGE_BYTES: usize = 128;
+
+/// A bus over Redis. One connection for each node serves all topics and subscribers; it ends when this is dropped.
+///
+/// - **Starting.** Redis need not be there. A subscription begins when Redis confirmed it, and what this bus publishes
+///   meanwhile waits for that, up to two seconds.
+/// - **Losing.** After Redis was away, or any connection to it was, each subscriber hears `Lost` once Redis has confirmed the
+///   subscriptions again: what is published from then on is heard. So does one whose subscription took longer than two seconds.
+/// - **Limits.** Messages wait for Redis up to two seconds, 16 MiB of them; others are lost, and counted as
+///   `bus_messages_lost_total`.
+pub struct Redis {
+    topics: Arc<Topics>,
+    link: Link,
+    queue: mpsc::UnboundedSender<Outgoing>,
+    room: Arc<Semaphore>,
+    _carrying: AbortOnDropHandle<()>,
+}
+
+/// A message on its way to Redis.
+struct Outgoing {
+    channel: String,
+    payload: Bytes,
+    since: Instant,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Redis {
+    /// Begins to connect, on the present runtime; never fails. All channels begin with `prefix` and a colon.
+    pub fn start(address: RedisAddress, prefix: &str) -> Self {
+        let topics = Arc::new(Topics::new(prefix));
+        let hearing = topics.clone();
+        let link = Link::start(address, Arc::new(move |push| hearing.hear(push)));
+        let (queue, queued) = mpsc::unbounded_channel();
+        let carrier = Carrier::new(topics.clone(), link.watch(), queued);
+        let _carrying = AbortOnDropHandle::new(tokio::spawn(carrier.carry()));
+        Self { topics, link, queue, room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)), _carrying }
+    }
+}
+
+impl Bus for Redis {
+    fn publish(&self, topic: Topic, key: &str, payload: Bytes) {
+        let bytes = u32::try_from(payload.len() + MESSAGE_BYTES).unwrap_or(u32::MAX);
+        let Ok(_room) = self.room.clone().try_acquire_many_owned(bytes) else {
+            return lose(1);
+        };
+        let channel = self.topics.channel(topic, topic.shard_of(key));
+        // It cannot be closed: the carrier ends with the bus.
+        let _ = self.queue.send(Outgoing { channel, payload, since: Instant::now(), _room });
+    }
+
+    fn subscribe(&self, topic: Topic) -> Box<dyn Subscription> {
+        self.topics.subscribe(topic)
+    }
+
+    fn check(&self) -> Check {
+        self.link.check()
+    }
+}
+
+fn lose(count: u64) {
+    metrics::counter!("bus_messages_lost_total").increment(count);
+}
