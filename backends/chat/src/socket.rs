@@ -3,19 +3,20 @@
 //! There is no queue per socket: what is new in a room stays in the room's ring, or in the log, until the client has taken
 //! what came before. Each turn of the loop does a bounded piece of work and flushes once.
 //!
+//! - `acks`: his messages that wait for their commit;
 //! - `greeting`: what the client wants, from the query of `/ws`;
 //! - `requests`: what his frames do;
 //! - `delivery`: what he is sent of his rooms;
 //! - `lifeline`: when it was last heard of;
 //! - `close`: how it ends.
 
+mod acks;
 mod close;
 mod delivery;
 mod greeting;
 mod lifeline;
 mod requests;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use kit::http::Query;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -32,17 +33,15 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use crate::Error;
 use crate::frames::{ErrorFrame, ServerFrame};
 use crate::limits::{self, Rate};
-use crate::model::{ClientId, RoomName, UserName};
+use crate::model::{RoomName, UserName};
 use crate::replica::Shared;
-use crate::sequencer::{self, Outcome};
 
+use acks::{Acks, Done};
 use close::End;
 use delivery::Joined;
 use greeting::Greeting;
 use lifeline::{LastHeard, Lifeline};
 
-/// Messages of one client that wait for their commit at most; until one is done, no more of his frames are read.
-const ACKS_MAX: usize = 64;
 /// Frames of one client that are handled in one turn at most.
 const FRAMES_PER_TURN: usize = 32;
 
@@ -57,25 +56,23 @@ struct Socket {
     /// The client takes several events in one text message, a line each.
     takes_batches: bool,
     rooms: Vec<Joined>,
-    acks: VecDeque<PendingAck>,
+    acks: Acks,
+    /// The log could not be read for a client who is behind, and he was told.
+    is_log_away: bool,
+    /// When it is tried again.
+    refill_at: Option<Instant>,
     /// Told when there is something new in a room.
     news: Arc<Notify>,
     rate: Rate,
     last_heard: LastHeard,
 }
 
-/// A message on its way into the log.
-struct PendingAck {
-    room: RoomName,
-    id: Option<ClientId>,
-    outcome: oneshot::Receiver<Outcome>,
-}
-
 /// What wakes a socket.
 enum Turn {
     Incoming(Option<Result<Message, tungstenite::Error>>),
-    Acked(Outcome),
+    Acked,
     News,
+    Refill,
     Heartbeat,
 }
 
@@ -96,7 +93,9 @@ pub(crate) async fn run(connection: Upgraded, query: Query, replica: Shared) {
         home: greeting.room.clone(),
         takes_batches: greeting.batch,
         rooms: Vec::new(),
-        acks: VecDeque::new(),
+        acks: Acks::default(),
+        is_log_away: false,
+        refill_at: None,
         news: Arc::new(Notify::new()),
         rate: Rate::new(&replica.config, Instant::now()),
         last_heard,
@@ -117,6 +116,9 @@ impl Socket {
         self.send(&ServerFrame::Welcome { user: &greeting.user, replica: &replica.name, heartbeat_s }).await?;
         if let Err(error) = Box::pin(self.join(greeting.room, greeting.after)).await? {
             self.send(&ServerFrame::Error(ErrorFrame::new(error, None))).await?;
+            self.flush().await?;
+            // Outside of the room it came for, a socket is of no use.
+            return Err(End::Unavailable);
         }
         self.flush().await
     }
@@ -133,10 +135,11 @@ impl Socket {
             let turn = tokio::select! {
                 () = &mut leaving => return End::Goodbye,
                 () = &mut silent => return End::Silent,
-                incoming = self.stream.next(), if self.acks.len() < ACKS_MAX => Turn::Incoming(incoming),
-                outcome = first_outcome(&mut self.acks), if !self.acks.is_empty() => Turn::Acked(outcome),
+                incoming = self.stream.next(), if !self.acks.is_full() => Turn::Incoming(incoming),
+                () = self.acks.known(), if !self.acks.is_empty() => Turn::Acked,
                 () = self.news.notified() => Turn::News,
                 () = std::future::ready(()), if has_more => Turn::News,
+                () = until(self.refill_at), if self.refill_at.is_some() => Turn::Refill,
                 _ = heartbeats.tick() => Turn::Heartbeat,
             };
             let taken = tokio::select! {
@@ -158,18 +161,16 @@ impl Socket {
             Turn::Incoming(incoming) => {
                 self.take_incoming(incoming).await?;
                 for _ in 1..FRAMES_PER_TURN {
-                    if self.acks.len() == ACKS_MAX {
+                    if self.acks.is_full() {
                         break;
                     }
                     let Some(incoming) = self.stream.next().now_or_never() else { break };
                     self.take_incoming(incoming).await?;
                 }
             }
-            Turn::Acked(outcome) => {
-                self.tell_outcome(outcome).await?;
-                self.tell_outcomes().await?;
-            }
+            Turn::Acked => self.tell_outcomes().await?,
             Turn::News => {}
+            Turn::Refill => self.refill_at = None,
             Turn::Heartbeat => self.beat().await?,
         }
         let has_more = self.deliver().await?;
@@ -190,8 +191,8 @@ impl Socket {
 
     /// Tells what became of the messages that wait, as far as it is known.
     async fn tell_outcomes(&mut self) -> Result<(), End> {
-        while let Some(outcome) = first_outcome(&mut self.acks).now_or_never() {
-            self.tell_outcome(outcome).await?;
+        while let Some(done) = self.acks.take_known() {
+            self.tell_outcome(done).await?;
         }
         Ok(())
     }
@@ -199,11 +200,9 @@ impl Socket {
     /// Tells what became of the messages that wait, up to the one with this place in a room, so that its ack goes before it.
     async fn tell_outcomes_up_to(&mut self, index: usize, seq: u64) -> Result<(), End> {
         let Some(room) = self.rooms.get(index).map(|joined| joined.room().name.clone()) else { return Ok(()) };
-        while self.acks.iter().any(|ack| ack.room == room) {
-            let is_of_room = self.acks.front().is_some_and(|first| first.room == room);
-            let outcome = first_outcome(&mut self.acks).await;
-            let is_reached = is_of_room && outcome.as_ref().is_ok_and(|appended| appended.seq >= seq);
-            self.tell_outcome(outcome).await?;
+        while let Some(done) = self.acks.next_of(&room).await {
+            let is_reached = done.outcome.as_ref().is_ok_and(|appended| appended.seq >= seq);
+            self.tell_outcome(done).await?;
             if is_reached {
                 break;
             }
@@ -211,9 +210,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Tells what became of the first message that waits.
-    async fn tell_outcome(&mut self, outcome: Outcome) -> Result<(), End> {
-        let Some(PendingAck { room, id, .. }) = self.acks.pop_front() else { return Ok(()) };
+    async fn tell_outcome(&mut self, Done { room, id, outcome }: Done) -> Result<(), End> {
         match outcome {
             Ok(appended) => self.send(&ServerFrame::ack(&room, id.as_ref(), appended)).await,
             Err(error) => {
@@ -252,10 +249,10 @@ async fn silence(last_heard: LastHeard, limit: Duration) {
     }
 }
 
-/// What becomes of the first message that waits. Dropping the future loses nothing.
-async fn first_outcome(acks: &mut VecDeque<PendingAck>) -> Outcome {
-    match acks.front_mut() {
-        Some(first) => (&mut first.outcome).await.unwrap_or_else(|_| Err(sequencer::ended())),
+/// Returns then; never, when there is no such time.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
         None => std::future::pending().await,
     }
 }

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::{Socket, Stream, first_outcome};
+use super::{Socket, Stream};
 use crate::Error;
 use crate::frames::{ErrorFrame, ServerFrame};
 
@@ -29,7 +29,7 @@ pub(super) enum End {
     Goodbye,
     /// Nothing was heard of the client for too long.
     Silent,
-    /// The database is away in the middle of a resume; the client may try another replica.
+    /// The database is away when the client comes; he may try another replica.
     Unavailable,
     /// A flood of pings.
     Flood,
@@ -86,8 +86,8 @@ impl Socket {
 
     async fn say_goodbye(&mut self) -> Result<(), End> {
         while !self.acks.is_empty() {
-            let outcome = first_outcome(&mut self.acks).await;
-            self.tell_outcome(outcome).await?;
+            self.acks.known().await;
+            self.tell_outcomes().await?;
         }
         self.deliver().await?;
         let reconnect_after_ms = self.replica.config.reconnect_after_ms;

@@ -4,6 +4,8 @@
 //! behind is told `gap` and goes on from what is in memory. A client that resumes is never told `gap` on its way to the head
 //! it was promised.
 
+use std::time::{Duration, Instant};
+
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::Socket;
@@ -16,6 +18,8 @@ use crate::hub::{Delivered, Member, Read, Room};
 const STEP: usize = 64;
 /// Events read from the log in one turn, per room.
 const PAGE: u32 = 16;
+/// How long to wait for a log that could not be read.
+const REFILL_PAUSE: Duration = Duration::from_millis(500);
 
 /// A room the client is in, and how far it has been sent.
 pub(super) struct Joined {
@@ -91,6 +95,9 @@ impl Socket {
 
     /// Brings a reader nearer to what is kept in memory, which begins at `first`.
     async fn refill(&mut self, index: usize, first: u64) -> Result<bool, End> {
+        if self.refill_at.is_some() {
+            return Ok(false);
+        }
         let Some(joined) = self.rooms.get(index) else { return Ok(false) };
         let is_resuming = joined.cursor < joined.resumes_to;
         let is_near = joined.room().head() - joined.cursor <= self.replica.config.refill_events_max;
@@ -98,16 +105,14 @@ impl Socket {
             let (name, cursor) = (joined.room().name.clone(), joined.cursor);
             match self.replica.store.list_events_after(name, cursor, PAGE).await {
                 Ok(events) if !events.is_empty() => {
+                    self.is_log_away = false;
                     let events: Vec<_> = events.into_iter().map(Delivered::new).collect();
                     return self.deliver_events(index, &events).await;
                 }
                 // What was in the log is no longer there: that is a gap.
-                Ok(_) => {}
-                Err(error) => {
-                    // The cursor stays; the client comes back to it when the database does.
-                    self.send(&ServerFrame::Error(ErrorFrame::new(Error::Store(error), None))).await?;
-                    return Err(End::Unavailable);
-                }
+                Ok(_) => self.is_log_away = false,
+                // The cursor stays where it is; nothing is lost by waiting for the database.
+                Err(error) => return self.wait_for_the_log(error).await,
             }
         }
         let Some(joined) = self.rooms.get_mut(index) else { return Ok(false) };
@@ -117,5 +122,14 @@ impl Socket {
         metrics::counter!("chat_gaps_total").increment(1);
         self.send(&ServerFrame::Gap { room: &room.name, from, to }).await?;
         Ok(true)
+    }
+
+    /// The log cannot be read: the client is told, once, and it is tried again a little later.
+    async fn wait_for_the_log(&mut self, error: kit::database::Error) -> Result<bool, End> {
+        self.refill_at = Some(Instant::now() + REFILL_PAUSE);
+        if !std::mem::replace(&mut self.is_log_away, true) {
+            self.send(&ServerFrame::Error(ErrorFrame::new(Error::Store(error), None))).await?;
+        }
+        Ok(false)
     }
 }

@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::close::End;
 use super::delivery::Joined;
-use super::{PendingAck, Socket};
+use super::Socket;
 use crate::Error;
 use crate::frames::{self, ClientFrame, ErrorFrame, ServerFrame};
 use crate::handlers::{PAGE_DEFAULT, PAGE_MAX};
@@ -73,7 +73,7 @@ impl Socket {
         check_text(&text, self.replica.config.text_bytes_max).map_err(Error::InvalidField)?;
         let draft = Draft { room: room.clone(), user: self.user.clone(), text, id: id.clone(), at: self.replica.now() };
         let outcome = self.replica.sequencer.submit(draft)?;
-        self.acks.push_back(PendingAck { room, id, outcome });
+        self.acks.push(room, id, outcome);
         Ok(())
     }
 
