@@ -1,6 +1,7 @@
 //! The cache: rows kept near, never trusted over the database.
 //!
-//! [`Cache`] is the contract; `in_process` keeps it inside one process. `contract` holds the tests that each variant passes.
+//! [`Cache`] is the contract; `in_process` keeps it inside one process, `redis` between processes,
+//! `off` not at all. `contract` holds the tests that each variant passes.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,8 +9,13 @@ use bytes::Bytes;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 mod in_process;
+mod off;
+mod redis;
 
+pub use self::redis::Redis;
 pub use in_process::InProcess;
+use in_process::is_newer;
+pub use off::Off;
 
 /// What the cache knows of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Users by id, through the cache: what it knows is not asked of the database again.
 //!
 //! The cache keeps the JSON as it is sent. It is filled on read and on every change; a deleted user leaves `Gone` behind, so
-//! that a reader who looked before the deletion cannot bring him back.
+//! that a reader who looked before the deletion cannot bring him back. Who misses at the same time shares one read of the
+//! database; a reader who comes after a change never joins a read from before it.
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use kit::cache::{Cache, Entry};
 use uuid::Uuid;
 
 use crate::Error;
+use crate::flights::Flights;
 use crate::model::User;
 use crate::store::Store;
 
@@ -18,6 +20,7 @@ use crate::store::Store;
 pub(crate) struct CachedUsers {
     store: Arc<dyn Store>,
     cache: Arc<dyn Cache>,
+    flights: Flights,
 }
 
 /// A user as sent: JSON with a newline at its end, and the version for the ETag.
@@ -30,7 +33,7 @@ pub(crate) struct View {
 
 impl CachedUsers {
     pub(crate) fn new(store: Arc<dyn Store>, cache: Arc<dyn Cache>) -> Self {
-        Self { store, cache }
+        Self { store, cache, flights: Flights::default() }
     }
 
     /// The user with this id, from the cache or else from the store.
@@ -40,15 +43,22 @@ impl CachedUsers {
         match kept {
             Some(Entry::Row { version, value }) => Ok(View { id, version, json: value }),
             Some(Entry::Gone) => Err(Error::NotFound),
-            None => {
-                let user = self.store.find_user(id).await?.ok_or(Error::NotFound)?;
-                self.keep(&user).await
-            }
+            None => self.flights.join(id, self.clone().read(id)).await,
         }
     }
 
-    /// Keeps a user who was read or written, and returns how he is sent.
+    async fn read(self, id: Uuid) -> Result<View, Error> {
+        let user = self.store.find_user(id).await?.ok_or(Error::NotFound)?;
+        self.fill(&user).await
+    }
+
+    /// Keeps a user who was written, and returns how he is sent.
     pub(crate) async fn keep(&self, user: &User) -> Result<View, Error> {
+        self.flights.detach(user.id);
+        self.fill(user).await
+    }
+
+    async fn fill(&self, user: &User) -> Result<View, Error> {
         let mut json = serde_json::to_vec(user).map_err(|error| kit::database::Error::Internal(format!("write user: {error}")))?;
         json.push(b'\n');
         let view = View { id: user.id, version: user.version, json: Bytes::from(json) };
@@ -58,6 +68,7 @@ impl CachedUsers {
 
     /// Remembers that a user was deleted.
     pub(crate) async fn forget(&self, id: Uuid) {
+        self.flights.detach(id);
         self.cache.put(&key(id), Entry::Gone).await;
     }
 }
@@ -65,3 +76,6 @@ impl CachedUsers {
 fn key(id: Uuid) -> String {
     format!("users:{id}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,6 @@ pub struct Config {
     pub body_bytes_max: usize,
     /// Memory for rows kept near, in bytes; only where the cache is in this process.
     pub cache_bytes_max: u64,
-    /// How long a row is kept near, in seconds.
+    /// How long a row is kept near, in seconds: in this process or in Redis.
     pub cache_ttl_s: u64,
 }

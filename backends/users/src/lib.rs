@@ -7,6 +7,7 @@ mod cached;
 mod conditions;
 mod config;
 mod error;
+mod flights;
 mod handlers;
 mod model;
 mod queries;

@@ -43,7 +43,8 @@ impl Cache for InProcess {
     }
 }
 
-fn is_newer(entry: &Entry, present: Option<&Entry>) -> bool {
+/// Whether `entry` replaces what is present.
+pub(super) fn is_newer(entry: &Entry, present: Option<&Entry>) -> bool {
     match (entry, present) {
         (_, None) | (Entry::Gone, Some(_)) => true,
         (Entry::Row { .. }, Some(Entry::Gone)) => false,

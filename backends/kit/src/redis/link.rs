@@ -62,6 +62,11 @@ impl Link {
         Self { state, _keeping: AbortOnDropHandle::new(tokio::spawn(keeper.keep())) }
     }
 
+    /// The connections, unless Redis is away.
+    pub(crate) fn nodes(&self) -> Option<Arc<Nodes>> {
+        self.state.borrow().nodes().cloned()
+    }
+
     /// The state and its changes.
     pub(crate) fn watch(&self) -> watch::Receiver<State> {
         self.state.clone()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{join_all, select_ok, try_join_all};
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, Value, cmd, from_redis_value};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, PushInfo, PushKind, RedisError, ServerErrorKind, Value, cmd, from_redis_value};
 use tokio::sync::mpsc;
 
 use super::address::Place;
@@ -87,6 +87,13 @@ impl Nodes {
     pub(crate) fn doubt(&self, why: String) {
         // When it is full, somebody else doubted already.
         let _ = self.doubts.try_send(why);
+    }
+
+    /// Doubts when a node said that what it was asked about is another's now.
+    pub(crate) fn doubt_when_moved(&self, error: &RedisError) {
+        if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) {
+            self.doubt("slots moved to another node".to_owned());
+        }
     }
 
     /// Which node is asked about this key, or carries this channel; none when its node is not there.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use redis::{Pipeline, PushKind, RedisError, ServerErrorKind, Value};
+use redis::{Pipeline, PushKind, RedisError, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -111,9 +111,8 @@ impl Carrier {
             match answers {
                 Ok(answers) => {
                     published += answers.iter().filter(|answer| matches!(answer, Value::Int(_))).count();
-                    if answers.into_iter().any(|answer| answer.extract_error().is_err_and(|error| is_moved(&error))) {
-                        nodes.doubt("a channel is on another node now".to_owned());
-                    }
+                    let errors = answers.into_iter().filter_map(|answer| answer.extract_error().err());
+                    errors.for_each(|error| nodes.doubt_when_moved(&error));
                 }
                 Err(error) => nodes.doubt(reason(&error)),
             }
@@ -138,8 +137,4 @@ async fn send(nodes: &Nodes, requests: &BTreeMap<usize, Pipeline>) -> Vec<Result
         async move { connection.send_packed_commands(pipeline, 0, pipeline.len()).await }
     }))
     .await
-}
-
-fn is_moved(error: &RedisError) -> bool {
-    error.kind() == redis::ErrorKind::Server(ServerErrorKind::Moved)
 }

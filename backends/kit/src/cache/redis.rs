@@ -1,0 +1,156 @@
+//! The cache between processes: a string of Redis for each row, `<prefix>:<key>`.
+
+#[cfg(test)]
+mod tests;
+mod unwritten;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use redis::{RedisResult, Script, cmd};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+
+use self::unwritten::Unwritten;
+use super::{Cache, Entry};
+use crate::RedisAddress;
+use crate::health::Check;
+use crate::redis::{Link, Nodes, State};
+
+/// How long a request waits for the cache before it does without.
+const LIMIT: Duration = Duration::from_millis(150);
+/// How often it is tried to write what could not be written.
+const RETRY_EVERY: Duration = Duration::from_millis(500);
+/// How many of these are written together.
+const TOGETHER: usize = 64;
+/// After Redis was away, the other processes may need so long to write what they could not.
+const SETTLING: Duration = Duration::from_secs(3);
+
+/// A cache in a Redis. Its connections and tasks end when it is dropped.
+///
+/// An entry that could not be written must not leave an older one to be read when Redis is there again, since Redis may have
+/// kept its memory. So:
+///
+/// - What this process failed to put is kept here until it is written or `ttl` has passed; its key is a miss meanwhile. When
+///   there is more of that than is kept here, everything is a miss until `ttl` has passed.
+/// - After each reconnect everything is a miss for three seconds, in which the other processes write what they failed to put.
+///
+/// What remains: while one process cannot reach a Redis that others can, these may read its rows as they were, for up to `ttl`.
+///
+/// A Redis that hangs costs a request 150 ms until that is noticed, one that is away costs nothing.
+pub struct Redis {
+    parts: Arc<Parts>,
+    link: Link,
+    limit: Duration,
+    _retrying: AbortOnDropHandle<()>,
+}
+
+struct Parts {
+    prefix: String,
+    ttl: Duration,
+    put: Script,
+    unwritten: Unwritten,
+}
+
+impl Redis {
+    /// Begins to connect, on the present runtime; never fails. All keys begin with `prefix` and a colon; entries are kept for
+    /// `ttl`.
+    pub fn start(address: RedisAddress, prefix: &str, ttl: Duration) -> Self {
+        let put = Script::new(include_str!("put.lua"));
+        let parts = Arc::new(Parts { prefix: prefix.to_owned(), ttl, put, unwritten: Unwritten::new(ttl) });
+        let link = Link::start(address, Arc::new(|_| {}));
+        let _retrying = AbortOnDropHandle::new(tokio::spawn(retry(parts.clone(), link.watch())));
+        Self { parts, link, limit: LIMIT, _retrying }
+    }
+
+    /// How it is doing: `warn` when Redis is away or not whole.
+    pub fn check(&self) -> Check {
+        self.link.check()
+    }
+}
+
+#[async_trait]
+impl Cache for Redis {
+    async fn get(&self, key: &str) -> Option<Entry> {
+        let nodes = self.link.nodes()?;
+        let is_settling = nodes.number > 1 && nodes.since.elapsed() < SETTLING;
+        if is_settling || self.parts.unwritten.has(key, Instant::now()) {
+            return None;
+        }
+        timeout(self.limit, self.parts.get(&nodes, key)).await.ok()?
+    }
+
+    async fn put(&self, key: &str, entry: Entry) {
+        // Noted first, so that it is not forgotten should the caller go away meanwhile.
+        self.parts.unwritten.note(key, &entry, Instant::now());
+        if let Some(nodes) = self.link.nodes() {
+            // A failure leaves it to be tried again.
+            let _ = timeout(self.limit, self.parts.write(&nodes, key, &entry)).await;
+        }
+    }
+}
+
+impl Parts {
+    async fn get(&self, nodes: &Nodes, key: &str) -> Option<Entry> {
+        let key = format!("{}:{key}", self.prefix);
+        let mut connection = nodes.connection(nodes.owner(&key)?);
+        let kept: RedisResult<Option<Vec<u8>>> = cmd("GET").arg(&key).query_async(&mut connection).await;
+        match kept {
+            Ok(kept) => read(Bytes::from(kept?)),
+            Err(error) => {
+                nodes.doubt_when_moved(&error);
+                None
+            }
+        }
+    }
+
+    /// Puts an entry, and strikes it from what could not be written.
+    async fn write(&self, nodes: &Nodes, key: &str, entry: &Entry) {
+        let full_key = format!("{}:{key}", self.prefix);
+        let Some(owner) = nodes.owner(&full_key) else { return };
+        let (version, text) = match entry {
+            Entry::Row { version, value } => (version.to_string(), [version.to_string().as_bytes(), b" ", value].concat()),
+            Entry::Gone => ("gone".to_owned(), b"gone".to_vec()),
+        };
+        let ttl = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX).max(1);
+        let mut put = self.put.key(full_key);
+        put.arg(version).arg(text).arg(ttl);
+        match put.invoke_async::<i64>(&mut nodes.connection(owner)).await {
+            Ok(_) => self.unwritten.strike(key, entry),
+            Err(error) => {
+                metrics::counter!("cache_writes_failed_total").increment(1);
+                nodes.doubt_when_moved(&error);
+            }
+        }
+    }
+}
+
+/// Reads what `put.lua` wrote; what is neither is none of ours.
+fn read(text: Bytes) -> Option<Entry> {
+    if text == "gone" {
+        return Some(Entry::Gone);
+    }
+    let space = text.iter().position(|byte| *byte == b' ')?;
+    let version = std::str::from_utf8(&text[..space]).ok()?.parse().ok()?;
+    Some(Entry::Row { version, value: text.slice(space + 1..) })
+}
+
+/// Writes what could not be written, when Redis is there.
+async fn retry(parts: Arc<Parts>, link: watch::Receiver<State>) {
+    loop {
+        tokio::time::sleep(RETRY_EVERY).await;
+        parts.unwritten.expire(Instant::now());
+        let nodes = link.borrow().nodes().cloned();
+        let Some(nodes) = nodes else { continue };
+        for some in parts.unwritten.list().chunks(TOGETHER) {
+            let writing = join_all(some.iter().map(|(key, entry)| parts.write(&nodes, key, entry)));
+            if timeout(LIMIT, writing).await.is_err() {
+                break;
+            }
+        }
+    }
+}

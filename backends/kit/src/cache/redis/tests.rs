@@ -1,0 +1,201 @@
+//! The cache over real servers: the contract, and that nothing old is read after Redis was away.
+
+use super::*;
+use crate::redis::testing::{LIMIT as PATIENCE, address, all_well, cluster, prefix, single, until, warning};
+
+const TTL: Duration = Duration::from_secs(60);
+
+mod on_a_single_node {
+    crate::cache_contract!(std::sync::Arc::new(super::patient(super::single()).await));
+}
+
+mod on_a_cluster {
+    crate::cache_contract!(std::sync::Arc::new(super::patient(super::cluster()).await));
+}
+
+async fn connected(address: RedisAddress) -> Redis {
+    let cache = Redis::start(address, &prefix(), TTL);
+    all_well(|| cache.check()).await;
+    cache
+}
+
+/// The contract is about what is kept, not about how quick a busy machine is.
+async fn patient(address: RedisAddress) -> Redis {
+    Redis { limit: PATIENCE, ..connected(address).await }
+}
+
+fn row(version: u64) -> Entry {
+    Entry::Row { version, value: Bytes::from(format!("row {version}")) }
+}
+
+/// Waits until the second version is known. The first must not be read any more.
+async fn second_is_read_and_the_first_never(cache: &Redis) {
+    until("the second version is read", async || match cache.get("key").await {
+        Some(entry) if entry == row(1) => panic!("an old row was read"),
+        entry => entry == Some(row(2)),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_while_redis_hung_is_written_before_it_is_read() {
+    let server = servers::Redis::start();
+    let cache = connected(address(&server.url())).await;
+    cache.put("key", row(1)).await;
+    server.pause();
+    cache.put("key", row(2)).await;
+    assert_eq!(cache.get("key").await, None);
+    server.resume();
+    second_is_read_and_the_first_never(&cache).await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_while_redis_was_away_is_written_before_it_is_read() {
+    let server = servers::Redis::start();
+    let cache = connected(address(&server.url())).await;
+    cache.put("key", row(1)).await;
+    server.pause();
+    warning(|| cache.check()).await;
+    cache.put("key", row(2)).await;
+    server.resume();
+    second_is_read_and_the_first_never(&cache).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_back_with_what_it_saved_does_not_bring_back_old_rows() {
+    let server = servers::Redis::start();
+    let cache = connected(address(&server.url())).await;
+    cache.put("key", row(1)).await;
+    assert_eq!(server.command("SAVE"), "+OK");
+    server.stop();
+    cache.put("key", row(2)).await;
+    server.start_again();
+    assert_eq!(server.command("DBSIZE"), ":1");
+    second_is_read_and_the_first_never(&cache).await;
+}
+
+#[tokio::test]
+async fn a_deletion_that_could_not_be_written_is_not_forgotten() {
+    let server = servers::Redis::start();
+    let cache = connected(address(&server.url())).await;
+    cache.put("key", row(1)).await;
+    server.pause();
+    cache.put("key", Entry::Gone).await;
+    server.resume();
+    until("the deletion is known", async || {
+        let known = cache.get("key").await;
+        assert!(known != Some(row(1)), "a deleted row was read");
+        known == Some(Entry::Gone)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_goes_away_while_putting_leaves_nothing_old() {
+    let server = servers::Redis::start();
+    let cache = connected(address(&server.url())).await;
+    cache.put("key", row(1)).await;
+    server.pause();
+    assert!(timeout(Duration::from_millis(1), cache.put("key", row(2))).await.is_err());
+    server.resume();
+    second_is_read_and_the_first_never(&cache).await;
+}
+
+#[tokio::test]
+async fn after_redis_was_away_the_others_wait_for_what_was_not_written() {
+    let server = servers::Redis::start();
+    let prefix = prefix();
+    let [ada, ben] = [(); 2].map(|()| Redis::start(address(&server.url()), &prefix, TTL));
+    all_well(|| ada.check()).await;
+    all_well(|| ben.check()).await;
+    ada.put("key", row(1)).await;
+    assert_eq!(ben.get("key").await, Some(row(1)));
+    server.pause();
+    warning(|| ada.check()).await;
+    warning(|| ben.check()).await;
+    ada.put("key", row(2)).await;
+    server.resume();
+    second_is_read_and_the_first_never(&ben).await;
+}
+
+#[tokio::test]
+async fn on_a_cluster_only_the_rows_of_a_dead_node_are_unknown_until_it_is_back() {
+    let cluster = servers::RedisCluster::start();
+    let cache = connected(address(&cluster.url())).await;
+    let keys: Vec<_> = (0..30).map(|number| number.to_string()).collect();
+    for key in &keys {
+        cache.put(key, row(1)).await;
+    }
+    cluster.nodes()[0].kill();
+    warning(|| cache.check()).await;
+    for key in &keys {
+        cache.put(key, row(2)).await;
+    }
+    cluster.nodes()[0].start_again();
+    for key in &keys {
+        until("the second version is read", async || {
+            let known = cache.get(key).await;
+            assert!(known != Some(row(1)), "an old row was read");
+            known == Some(row(2))
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_or_is_away_costs_little() {
+    let server = servers::Redis::start();
+    let cache = connected(address(&server.url())).await;
+    let took = async || {
+        let started = Instant::now();
+        assert_eq!(cache.get("key").await, None);
+        cache.put("key", row(1)).await;
+        started.elapsed()
+    };
+    server.pause();
+    assert!(took().await < Duration::from_secs(1));
+    warning(|| cache.check()).await;
+    for _ in 0..100 {
+        assert!(took().await < Duration::from_millis(100));
+    }
+    server.resume();
+}
+
+#[tokio::test]
+async fn killed_connections_are_replaced_and_the_script_is_loaded_again() {
+    let server = servers::Redis::start();
+    let cache = connected(address(&server.url())).await;
+    cache.put("key", row(1)).await;
+    server.command("SCRIPT FLUSH");
+    cache.put("key", row(2)).await;
+    assert_eq!(cache.get("key").await, Some(row(2)));
+    assert_eq!(server.command("CLIENT KILL TYPE normal"), ":1");
+    second_is_read_and_the_first_never(&cache).await;
+}
+
+#[tokio::test]
+async fn entries_are_readable_texts_that_expire() {
+    let server = servers::Redis::start();
+    let cache = Redis::start(address(&server.url()), "superapp", Duration::from_millis(500));
+    all_well(|| cache.check()).await;
+    cache.put("users:1", row(7)).await;
+    cache.put("users:2", Entry::Gone).await;
+    assert_eq!(server.command("GET superapp:users:1"), "7 row 7");
+    assert_eq!(server.command("GET superapp:users:2"), "gone");
+    until("they are gone", async || server.command("DBSIZE") == ":0").await;
+    assert_eq!(cache.get("users:1").await, None);
+    server.command("SET superapp:users:3 nonsense");
+    assert_eq!(cache.get("users:3").await, None);
+    cache.put("users:3", row(1)).await;
+    assert_eq!(cache.get("users:3").await, Some(row(1)));
+}
+
+#[tokio::test]
+async fn what_is_put_before_redis_is_there_is_written_when_it_comes() {
+    let server = servers::Redis::start();
+    server.stop();
+    let cache = Redis::start(address(&server.url()), &prefix(), TTL);
+    cache.put("key", row(1)).await;
+    server.start_again();
+    until("it is read", async || cache.get("key").await == Some(row(1))).await;
+}
