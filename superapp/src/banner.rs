@@ -2,28 +2,32 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
-use std::path::Path;
 use std::time::Duration;
 
-use crate::roles::{Addresses, Role};
+use crate::roles::Addresses;
 use crate::settings::Listen;
 
-/// Says that `role` is ready.
-pub(crate) fn ready(role: Role, addresses: &Addresses, data_dir: &Path, contents: &[String], startup: Duration) {
-    let is_terminal = std::io::stdout().is_terminal();
+/// Whether someone is there to read it.
+pub(crate) fn is_shown() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// Says that the parts at `addresses` are ready, and where their data is.
+pub(crate) fn ready(addresses: &Addresses, data: &str, contents: &[String], startup: Duration) {
+    let is_terminal = is_shown();
     if is_terminal {
-        let text = banner(role, addresses, data_dir, contents, startup);
+        let text = banner(addresses, data, contents, startup);
         // A terminal that is gone is no reason to stop.
         let _ = std::io::stdout().write_all(text.as_bytes());
     }
     // Twice on the same screen would be once too often.
     if !is_terminal || !std::io::stderr().is_terminal() {
-        log(addresses, data_dir, startup);
+        log(addresses, data, startup);
     }
 }
 
 /// Tests and scripts wait for this event. Where a role has several addresses, they are separated by commas.
-fn log(addresses: &Addresses, data_dir: &Path, startup: Duration) {
+fn log(addresses: &Addresses, data: &str, startup: Duration) {
     let join = |listens: &[Listen]| {
         let reached: Vec<String> = listens.iter().map(|listen| listen.reached_at().to_string()).collect();
         (!reached.is_empty()).then(|| reached.join(","))
@@ -34,13 +38,13 @@ fn log(addresses: &Addresses, data_dir: &Path, startup: Duration) {
         chat = join(&addresses.chat),
         analytics = join(&addresses.analytics),
         admin = join(&addresses.admin),
-        data_dir = %data_dir.display(),
+        data = (!data.is_empty()).then_some(data),
         startup_ms = u64::try_from(startup.as_millis()).unwrap_or(u64::MAX),
         "ready"
     );
 }
 
-fn banner(role: Role, addresses: &Addresses, data_dir: &Path, contents: &[String], startup: Duration) -> String {
+fn banner(addresses: &Addresses, data: &str, contents: &[String], startup: Duration) -> String {
     let mut text = format!("\nSuperApp {} is ready after {} ms.\n\n", env!("CARGO_PKG_VERSION"), startup.as_millis());
     let parts = [
         ("gateway", "http", &addresses.gateway, ""),
@@ -55,9 +59,9 @@ fn banner(role: Role, addresses: &Addresses, data_dir: &Path, contents: &[String
             line(&mut text, name, &urls.join("  "));
         }
     }
-    if role != Role::Gateway {
+    if !data.is_empty() {
         let inside = if contents.is_empty() { String::new() } else { format!("  ({})", contents.join(", ")) };
-        line(&mut text, "data", &format!("{}{inside}", data_dir.display()));
+        line(&mut text, "data", &format!("{data}{inside}"));
     }
     if let Some(gateway) = addresses.gateway.first() {
         text.push_str("\nTry in another terminal:\n\n");
@@ -93,7 +97,7 @@ mod tests {
             analytics: vec![],
             admin: vec![],
         };
-        let text = banner(Role::All, &addresses, Path::new("/srv/data"), &["2 users".to_owned()], Duration::from_millis(120));
+        let text = banner(&addresses, "/srv/data", &["2 users".to_owned()], Duration::from_millis(120));
         for expected in [
             "ready after 120 ms",
             "  gateway    http://localhost:8080\n",

@@ -45,12 +45,12 @@ fn run(args: Args) -> anyhow::Result<()> {
     let sources = args.sources();
     match args.command() {
         Command::Run(role) => {
-            let settings = Settings::load(&sources)?.supported()?;
+            let settings = Settings::load(&sources)?;
             telemetry::logs::start(&settings.log)?;
             descriptors::raise_limit();
             runtime(roles::run(settings, role))
         }
-        Command::Migrate => runtime(commands::migrate::run(Settings::load(&sources)?.supported()?)),
+        Command::Migrate => runtime(commands::migrate::run(Settings::load(&sources)?)),
         Command::Check => commands::check::run(&sources),
         Command::Config => commands::config::run(),
         Command::Seed { url } => runtime(commands::seed::run(url)),

@@ -5,6 +5,7 @@
 mod drain;
 mod notice;
 mod ports;
+mod shared;
 mod start;
 pub(crate) mod stores;
 mod tasks;
@@ -43,14 +44,14 @@ pub(crate) async fn run(settings: Settings, role: Role) -> anyhow::Result<()> {
     let ports = ports::Ports::bind(&settings, role)?;
     let addresses = ports.addresses();
     let metrics = Metrics::install()?;
-    let stores = stores::Stores::open(&settings.data_dir, role).await?;
-    let contents = stores.contents().await?;
+    let stores = stores::Stores::open(&settings.data, role).await?;
+    let contents = if banner::is_shown() { stores.contents().await } else { Vec::new() };
     let drain_limit = std::time::Duration::from_secs(settings.gateway.config.drain_s);
-    let data_dir = settings.data_dir.clone();
+    let data = settings.data.clone();
 
     let mut running = start::start(settings, role, ports, stores, metrics).await?;
-    banner::ready(role, &addresses, &data_dir, &contents, started.elapsed());
-    notice::what_does_not_cross(role);
+    banner::ready(&addresses, &data.places(role), &contents, started.elapsed());
+    notice::what_does_not_cross(role, &data);
 
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, "stopping"),

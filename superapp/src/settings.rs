@@ -2,12 +2,12 @@
 //!
 //! `schema` knows the keys, `layers` the order of places, `judge` what may not be; `finding` is how wrong things are told.
 
+mod data;
 mod finding;
 mod judge;
 mod layers;
 mod listen;
 mod schema;
-mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +15,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub(crate) use finding::{Finding, Findings};
+pub(crate) use data::{Data, Place};
+pub(crate) use finding::Findings;
 pub(crate) use listen::{Listen, from_this_machine};
 pub(crate) use schema::DEFAULTS;
 
@@ -36,16 +37,13 @@ pub(crate) struct Sources {
 /// Everything a process may be told.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// Absolute.
-    pub(crate) data_dir: PathBuf,
+    pub(crate) data: Data,
     pub(crate) log: Log,
     /// Its clusters may be empty, which means: where the other sections listen.
     pub(crate) gateway: Section<gateway::Config>,
     pub(crate) users: Section<users::Config>,
     pub(crate) chat: Section<chat::Config>,
     pub(crate) analytics: Section<analytics::Config>,
-    /// What was asked for and does not exist yet.
-    unsupported: Vec<Finding>,
 }
 
 /// The settings of one role: the binary's part, and the role's own.
@@ -90,11 +88,6 @@ impl Settings {
         layers.environment(&sources.environment);
         layers.set(&sources.set);
         judge::judge(layers)
-    }
-
-    /// The same settings, unless they ask for what this version cannot do: nothing is ignored in silence.
-    pub(crate) fn supported(self) -> Result<Settings, Findings> {
-        if self.unsupported.is_empty() { Ok(self) } else { Err(Findings(self.unsupported)) }
     }
 
     /// Where the gateway is reached from this machine.

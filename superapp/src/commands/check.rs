@@ -1,10 +1,11 @@
 //! `superapp check`: would it start?
 
+use crate::roles::Role;
 use crate::settings::{Settings, Sources};
 
 /// Says that the configuration is sound; what is wrong with it is the error.
 pub(crate) fn run(sources: &Sources) -> anyhow::Result<()> {
-    let settings = Settings::load(sources)?.supported()?;
-    println!("The configuration is fine. Data is kept in {}.", settings.data_dir.display());
+    let settings = Settings::load(sources)?;
+    println!("The configuration is fine. Data is kept in {}.", settings.data.places(Role::All));
     Ok(())
 }

@@ -2,20 +2,19 @@
 
 use crate::roles::Role;
 use crate::roles::stores::Stores;
-use crate::settings::Settings;
+use crate::settings::{Place, Settings};
 
 /// Opens every store, which migrates it, and says what was done.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let names = ["users", "chat", "analytics"];
-    let path = |name: &str| settings.data_dir.join(format!("{name}.db"));
-    let were_there = names.map(|name| path(name).exists());
-    Stores::open(&settings.data_dir, Role::All).await?;
-    for (name, was_there) in names.into_iter().zip(were_there) {
-        let path = path(name);
-        match (was_there, path.exists()) {
-            (true, _) => println!("{name}: {} has the newest schema", path.display()),
-            (false, true) => println!("{name}: created {}", path.display()),
-            (false, false) => println!("{name}: keeps no database yet"),
+    let data = &settings.data;
+    let places = [("users", &data.users), ("chat", &data.chat), ("analytics", &data.analytics)];
+    let is_new = places.map(|(name, place)| matches!(place, Place::Folder(folder) if !folder.join(format!("{name}.db")).exists()));
+    Stores::open(data, Role::All).await?;
+    for ((name, place), is_new) in places.into_iter().zip(is_new) {
+        match place {
+            Place::Folder(folder) if is_new => println!("{name}: created {}", folder.join(format!("{name}.db")).display()),
+            Place::Folder(folder) => println!("{name}: {} has the newest schema", folder.join(format!("{name}.db")).display()),
+            Place::Server(address) => println!("{name}: schema {name} of {address} is the newest"),
         }
     }
     Ok(())

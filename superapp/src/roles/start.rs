@@ -1,15 +1,12 @@
 //! Puts the parts together and starts them: backends first, then the door, which has looked at each before it opens.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use anyhow::{Context, bail};
 use gateway::Gateway;
-use kit::bus::{Bus, InProcess};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::ports::Ports;
+use super::shared::Shared;
 use super::stores::Stores;
 use super::tasks::Tasks;
 use crate::admin;
@@ -67,7 +64,7 @@ impl Running {
 /// Starts the parts of `role`. When it returns, they answer.
 pub(super) async fn start(settings: Settings, role: Role, ports: Ports, stores: Stores, metrics: Metrics) -> anyhow::Result<Running> {
     let mut running = Running::default();
-    let bus: Arc<dyn Bus> = Arc::new(InProcess::default());
+    let Shared { bus, cache } = Shared::start(&settings);
     let clusters = clusters(&settings, role, &ports)?;
     let Ports { gateway, users, chat, analytics, admin } = ports;
 
@@ -79,7 +76,6 @@ pub(super) async fn start(settings: Settings, role: Role, ports: Ports, stores: 
     }
     if let Some(store) = stores.users {
         let config = settings.users.config;
-        let cache = Arc::new(kit::cache::InProcess::new(config.cache_bytes_max, Duration::from_secs(config.cache_ttl_s)));
         let backend = users::Users::new(config, store, bus.clone(), cache, kit::clock::now);
         let listeners = listeners(users);
         running.users.spawn("users", |stop| users::serve(backend, listeners, stop));

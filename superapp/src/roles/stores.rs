@@ -4,14 +4,32 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use futures_util::future::OptionFuture;
+use kit::database::Error;
 
 use crate::roles::Role;
+use crate::settings::{Data, Place};
 
 /// Open stores; a role that is not played has none.
 pub(crate) struct Stores {
-    pub(super) users: Option<Arc<users::store::sqlite::SqliteStore>>,
-    pub(super) chat: Option<Arc<chat::store::sqlite::SqliteStore>>,
-    pub(super) analytics: Option<Arc<analytics::store::sqlite::SqliteStore>>,
+    pub(super) users: Option<Arc<dyn users::store::Store>>,
+    pub(super) chat: Option<Arc<dyn chat::store::Store>>,
+    pub(super) analytics: Option<Arc<dyn analytics::store::Store>>,
+}
+
+/// Opens a backend's store where its data is. The backends know nothing of each other, so their stores have no common type.
+macro_rules! open {
+    ($backend:ident, $place:expr, $config:expr, $is_played:expr) => {
+        async {
+            if !$is_played {
+                return Ok::<Option<Arc<dyn $backend::store::Store>>, anyhow::Error>(None);
+            }
+            Ok(Some(match &$place {
+                Place::Folder(folder) => Arc::new(in_folder(folder, $backend::store::sqlite::SqliteStore::open).await?),
+                Place::Server(address) => Arc::new($backend::store::postgres::PostgresStore::open(address, $config).await?),
+            }))
+        }
+    };
 }
 
 impl Stores {
@@ -19,46 +37,36 @@ impl Stores {
     ///
     /// # Errors
     ///
-    /// What the first one that failed says: in use, damaged, not writable.
-    pub(crate) async fn open(folder: &Path, role: Role) -> anyhow::Result<Self> {
+    /// What the first one that failed says: in use, damaged, not writable, not reachable.
+    pub(crate) async fn open(data: &Data, role: Role) -> anyhow::Result<Self> {
         let (users, chat, analytics) = tokio::try_join!(
-            open(folder, role.plays(Role::Users), users::store::sqlite::SqliteStore::open),
-            open(folder, role.plays(Role::Chat), chat::store::sqlite::SqliteStore::open),
-            open(folder, role.plays(Role::Analytics), analytics::store::sqlite::SqliteStore::open),
+            open!(users, data.users, &data.database, role.plays(Role::Users)),
+            open!(chat, data.chat, &data.database, role.plays(Role::Chat)),
+            open!(analytics, data.analytics, &data.database, role.plays(Role::Analytics)),
         )?;
         Ok(Self { users, chat, analytics })
     }
 
-    /// What is in them, in a few words each, for the banner.
-    pub(crate) async fn contents(&self) -> anyhow::Result<Vec<String>> {
+    /// What is in them, in a few words each, for the banner; nothing of one that cannot say so now.
+    pub(crate) async fn contents(&self) -> Vec<String> {
         let mut contents = Vec::new();
-        if let Some(store) = &self.users {
-            let count = users::store::Store::count_users(store.as_ref()).await.context("count users")?;
+        if let Some(Ok(count)) = OptionFuture::from(self.users.as_ref().map(|store| store.count_users())).await {
             contents.push(counted(count, "user"));
         }
-        if let Some(store) = &self.chat {
-            let counts = chat::store::Store::count_rooms(store.as_ref()).await.context("count rooms")?;
+        if let Some(Ok(counts)) = OptionFuture::from(self.chat.as_ref().map(|store| store.count_rooms())).await {
             contents.push(format!("{} in {}", counted(counts.events, "message"), counted(counts.rooms, "room")));
         }
-        if let Some(store) = &self.analytics {
-            let count = analytics::store::Store::count_events(store.as_ref()).await.context("count events")?;
+        if let Some(Ok(count)) = OptionFuture::from(self.analytics.as_ref().map(|store| store.count_events())).await {
             contents.push(counted(count, "event"));
         }
-        Ok(contents)
+        contents
     }
 }
 
-async fn open<S: Send + 'static>(
-    folder: &Path,
-    is_played: bool,
-    open: fn(&Path) -> Result<S, kit::database::Error>,
-) -> anyhow::Result<Option<Arc<S>>> {
-    if !is_played {
-        return Ok(None);
-    }
+/// Opening a file blocks.
+async fn in_folder<S: Send + 'static>(folder: &Path, open: fn(&Path) -> Result<S, Error>) -> anyhow::Result<S> {
     let folder = folder.to_owned();
-    let store = tokio::task::spawn_blocking(move || open(&folder)).await.context("open a store")??;
-    Ok(Some(Arc::new(store)))
+    Ok(tokio::task::spawn_blocking(move || open(&folder)).await.context("open a store")??)
 }
 
 fn counted(count: u64, noun: &str) -> String {

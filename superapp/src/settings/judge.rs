@@ -1,25 +1,21 @@
 //! From layers to settings: every value has its type and lies within what makes sense.
 
-use std::path::Path;
-
 use serde::de::DeserializeOwned;
 use toml::Value;
 
+use super::data::Data;
 use super::finding::{Finding, Findings, Origin};
 use super::layers::Layers;
 use super::listen::Listen;
-use super::secret::Secret;
 use super::{Section, Settings};
 
 /// Keys of a section that belong to the binary.
 const OWN: [&str; 3] = ["listen", "admin_listen", "database_url"];
-const DATABASE_URLS: [&str; 4] = ["database_url", "users.database_url", "chat.database_url", "analytics.database_url"];
 
 /// Makes settings of the layers, or says all that is wrong.
 pub(crate) fn judge(mut layers: Layers<'_>) -> Result<Settings, Findings> {
     numbers(&mut layers);
-    let data_dir = data_dir(&mut layers);
-    let unsupported = unsupported(&mut layers);
+    let data = Data::judge(&mut layers);
     let log = section(&mut layers, "log", &[]);
     filter(&mut layers);
     let gateway = role(&mut layers, "gateway");
@@ -34,9 +30,9 @@ pub(crate) fn judge(mut layers: Layers<'_>) -> Result<Settings, Findings> {
     }
 
     let findings = layers.findings;
-    match (data_dir, log, gateway, users, chat, analytics) {
-        (Some(data_dir), Some(log), Some(gateway), Some(users), Some(chat), Some(analytics)) if findings.is_empty() => {
-            Ok(Settings { data_dir, log, gateway, users, chat, analytics, unsupported })
+    match (data, log, gateway, users, chat, analytics) {
+        (Some(data), Some(log), Some(gateway), Some(users), Some(chat), Some(analytics)) if findings.is_empty() => {
+            Ok(Settings { data, log, gateway, users, chat, analytics })
         }
         _ => Err(Findings(findings)),
     }
@@ -73,40 +69,6 @@ fn numbers(layers: &mut Layers<'_>) {
         layers.findings.push(finding);
         layers.reset(&key);
     }
-}
-
-fn data_dir(layers: &mut Layers<'_>) -> Option<std::path::PathBuf> {
-    let (path, origin) = text(layers, "data_dir");
-    if path.is_empty() {
-        layers.findings.push(Finding::at(&origin, "`data_dir` must name a folder"));
-        return None;
-    }
-    match std::path::absolute(Path::new(&path)) {
-        Ok(path) => Some(path),
-        Err(error) => {
-            layers.findings.push(Finding::at(&origin, format!("`data_dir`: {error}")));
-            None
-        }
-    }
-}
-
-/// PostgreSQL and Redis, which this version does not have. An URL that is none is wrong in every version.
-fn unsupported(layers: &mut Layers<'_>) -> Vec<Finding> {
-    let mut unsupported = Vec::new();
-    let mut look = |key: &str, schemes: &[&str], said: &str| {
-        let (url, origin) = text(layers, key);
-        let Some(url) = Secret::of(&url) else { return };
-        if url.has_scheme(schemes) {
-            unsupported.push(Finding::at(&origin, said));
-        } else {
-            layers.findings.push(Finding::at(&origin, format!("`{key}` must begin with {}", schemes.join(" or "))));
-        }
-    };
-    for key in DATABASE_URLS {
-        look(key, &["postgres://", "postgresql://"], "this version has no PostgreSQL yet: unset it to run on SQLite files in data_dir");
-    }
-    look("redis_url", &["redis://", "rediss://"], "this version has no Redis yet: unset it to run with the bus inside the process");
-    unsupported
 }
 
 fn filter(layers: &mut Layers<'_>) {
@@ -148,7 +110,7 @@ fn addresses(layers: &mut Layers<'_>, key: &str) -> Vec<Listen> {
 }
 
 /// A section as the type it is for. What does not fit is told and put back, until the rest fits.
-fn section<T: DeserializeOwned>(layers: &mut Layers<'_>, name: &str, without: &[&str]) -> Option<T> {
+pub(super) fn section<T: DeserializeOwned>(layers: &mut Layers<'_>, name: &str, without: &[&str]) -> Option<T> {
     loop {
         let table = Value::Table(layers.table(name, without));
         let error = match serde_path_to_error::deserialize(table) {
@@ -193,7 +155,7 @@ fn chat_fits_itself(layers: &mut Layers<'_>, chat: &Section<chat::Config>) {
     }
 }
 
-fn text(layers: &Layers<'_>, key: &str) -> (String, Origin) {
+pub(super) fn text(layers: &Layers<'_>, key: &str) -> (String, Origin) {
     let (value, origin) = layers.get(key);
     (value.as_str().unwrap_or_default().to_owned(), origin.clone())
 }

@@ -1,5 +1,7 @@
 //! Settings from end to end: from what was written to what is said or done.
 
+use std::path::Path;
+
 use super::*;
 
 fn sources(file: Option<&str>, environment: &[(&str, &str)], set: &[&str]) -> (Sources, Option<tempfile::TempDir>) {
@@ -24,7 +26,7 @@ fn load(file: Option<&str>, environment: &[(&str, &str)], set: &[&str]) -> Setti
 /// What is said, a line each, with the folder of the file left out.
 fn findings(file: Option<&str>, environment: &[(&str, &str)], set: &[&str]) -> Vec<String> {
     let (sources, folder) = sources(file, environment, set);
-    let findings = Settings::load(&sources).and_then(Settings::supported).expect_err("must be refused").to_string();
+    let findings = Settings::load(&sources).expect_err("must be refused").to_string();
     let prefix = folder.map(|folder| format!("{}/", folder.path().display())).unwrap_or_default();
     findings.lines().map(|line| if prefix.is_empty() { line.to_owned() } else { line.replace(&prefix, "") }).collect()
 }
@@ -36,7 +38,7 @@ fn the_defaults_are_what_the_roles_need() {
     assert_eq!(settings.chat.listen, [Listen::Localhost(3002), Listen::Localhost(3012)]);
     assert_eq!((settings.chat.config.rate_per_second.get(), settings.chat.config.rate_burst.get()), (20, 40));
     assert!(settings.gateway.admin_listen.is_some() && settings.users.admin_listen.is_none());
-    assert!(settings.data_dir.is_absolute());
+    assert!(Path::new(&settings.data.users.to_string()).is_absolute());
 }
 
 #[test]
@@ -59,7 +61,7 @@ fn a_later_place_wins() {
 fn text_needs_no_quotes_and_a_list_is_toml() {
     let settings = load(None, &[], &["users.listen=127.0.0.1:3101", "data_dir=2026", r#"chat.listen=["127.0.0.1:0", "localhost:0"]"#]);
     assert_eq!(settings.users.listen, ["127.0.0.1:3101".parse().expect("an address")]);
-    assert!(settings.data_dir.ends_with("2026"));
+    assert!(settings.data.chat.to_string().ends_with("/2026"));
     assert_eq!(settings.chat.listen.len(), 2);
     assert_eq!(load(None, &[], &["chat.listen=localhost:3002"]).chat.listen, [Listen::Localhost(3002)]);
     let environment = [("SUPERAPP__GATEWAY__CLUSTERS__CHAT__ENDPOINTS", r#"["chat:3002","10.0.0.1:1"]"#)];
@@ -130,19 +132,37 @@ fn broken_toml_is_told_with_its_line() {
 }
 
 #[test]
-fn a_database_or_redis_is_refused_until_there_is_one() {
-    for (name, value) in [
-        ("DATABASE_URL", "postgres://app:hunter2@db/app"),
-        ("DATABASE_URL", "postgresql://app:hunter2@db/app"),
-        ("SUPERAPP__USERS__DATABASE_URL", "postgres://app:hunter2@db/app"),
-        ("REDIS_URL", "redis://:hunter2@redis:6379"),
-        ("REDIS_ADDR", "redis:6379"),
+fn a_database_and_redis_are_understood_as_everyone_expects() {
+    let place = |environment: &[(&str, &str)]| {
+        let data = load(None, environment, &[]).data;
+        [&data.users, &data.chat, &data.analytics].map(ToString::to_string).map(|place| place.replace("PostgreSQL at ", ""))
+    };
+    for url in ["postgres://app:hunter2@db/app", "postgresql://app:hunter2@db:5432/app?sslmode=require"] {
+        assert_eq!(place(&[("DATABASE_URL", url)]), ["db:5432/app"; 3]);
+    }
+    let differing = [("DATABASE_URL", "postgres://db/app"), ("SUPERAPP__CHAT__DATABASE_URL", "postgres://big/chat")];
+    assert_eq!(place(&differing), ["db:5432/app", "big:5432/chat", "db:5432/app"]);
+    let overridden = place(&[("DATABASE_URL", "postgres://db/app"), ("SUPERAPP__DATABASE_URL", "")]);
+    assert!(overridden[0].ends_with("/data"), "the explicit one wins: {overridden:?}");
+    let redis = |environment: &[(&str, &str)]| load(None, environment, &[]).data.redis.is_some();
+    assert!(redis(&[("REDIS_URL", "redis://:hunter2@redis:6379")]) && redis(&[("REDIS_ADDR", "redis:6379")]));
+    assert!(redis(&[("REDIS_URL", "redis://a:6379,b:6379")]) && redis(&[("REDIS_URL", "rediss://redis")]));
+    assert!(!redis(&[("DATABASE_URL", ""), ("REDIS_URL", "")]));
+}
+
+#[test]
+fn what_is_no_address_of_a_server_is_told() {
+    for (name, value, why) in [
+        ("DATABASE_URL", "mysql://app:hunter2@db/app", "`database_url` must begin with postgres:// or postgresql://"),
+        ("SUPERAPP__USERS__DATABASE_URL", "postgres://db/app?sslmode=maybe", "`users.database_url` sslmode must be"),
+        ("DATABASE_URL", "postgres:///app", "`database_url` must name a host"),
+        ("REDIS_URL", "http://:hunter2@redis:6379", "`redis_url`: the address of a Redis begins with redis:// or rediss://"),
+        ("REDIS_ADDR", "redis:port", "`redis_url`: the port"),
+        ("SUPERAPP__REDIS_PREFIX", "a b", "`redis_prefix` must have"),
     ] {
         let found = findings(None, &[(name, value)], &[]);
-        assert!(found.len() == 1 && found[0].starts_with(&format!("environment variable {name}: this version has no ")), "{found:?}");
+        assert!(found.len() == 1 && found[0].starts_with(&format!("environment variable {name}: {why}")), "{found:?}");
     }
-    load(None, &[("DATABASE_URL", ""), ("REDIS_URL", "")], &[]);
-    load(None, &[("DATABASE_URL", "postgres://db/app"), ("SUPERAPP__DATABASE_URL", "")], &[]).supported().expect("the explicit one wins");
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use super::Socket;
 use super::close::End;
 use super::delivery::Joined;
-use super::Socket;
 use crate::Error;
 use crate::frames::{self, ClientFrame, ErrorFrame, ServerFrame};
 use crate::handlers::{PAGE_DEFAULT, PAGE_MAX};
