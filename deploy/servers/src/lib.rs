@@ -19,14 +19,16 @@ mod database;
 mod postgres;
 mod redis;
 mod redis_cluster;
+mod sql;
 mod supervised;
 
 use std::sync::OnceLock;
 
 pub use database::Database;
 pub use postgres::Postgres;
-pub use redis::Redis;
+pub use redis::{Listening, Redis};
 pub use redis_cluster::RedisCluster;
+pub use sql::{Held, hold, run};
 
 /// The Redis that the tests of this process share. They must keep apart by themselves: by a prefix of their own.
 pub fn redis_url() -> String {

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use crate::supervised::Supervised;
 
+/// How long a listener waits for what it expects.
+const LISTEN_LIMIT: Duration = Duration::from_secs(20);
+
 /// A server without persistence. Gone when dropped.
 pub struct Redis {
     server: Supervised,
@@ -50,6 +53,16 @@ impl Redis {
         ask(self.port, command).unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
+    /// Subscribes, as `PSUBSCRIBE superapp:*` does, and waits until that is confirmed.
+    pub fn listen(&self, command: &str) -> Listening {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(LISTEN_LIMIT)).unwrap();
+        write!(stream, "{command}\r\n").unwrap();
+        let mut listening = Listening(BufReader::new(stream));
+        while !listening.next_line().starts_with(':') {}
+        listening
+    }
+
     /// Ends it politely; what it knew is gone.
     pub fn stop(&self) {
         self.server.order("stop");
@@ -74,6 +87,18 @@ impl Redis {
     /// SIGCONT after [`Redis::pause`].
     pub fn resume(&self) {
         self.server.order("resume");
+    }
+}
+
+/// A connection that hears what is published.
+pub struct Listening(BufReader<TcpStream>);
+
+impl Listening {
+    /// The next line of what comes, as the protocol has it (RESP2): kinds, lengths, channels and payloads have one each.
+    pub fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("something is published in time");
+        line.trim_end().to_owned()
     }
 }
 

@@ -6,9 +6,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::support::{Reply, System, eventually, in_both_shapes};
+use crate::support::{Reply, System, eventually, in_every_shape};
 
-in_both_shapes!(
+in_every_shape!(
     events_are_taken_one_by_one_in_arrays_and_in_lines,
     a_body_with_good_bad_and_repeated_events_answers_exactly_that,
     a_body_that_cannot_be_read_has_its_code,

@@ -7,9 +7,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use crate::support::{DeadAddress, Role, Setup, Socket, System, in_both_shapes};
+use crate::support::{DeadAddress, Role, Setup, Socket, System, in_every_shape};
 
-in_both_shapes!(
+in_every_shape!(
     two_people_on_different_replicas_talk_to_each_other,
     a_retry_on_the_other_replica_gets_the_same_place,
     resuming_gets_exactly_what_was_missed,
@@ -26,7 +26,7 @@ async fn two_people_on_different_replicas_talk_to_each_other(system: System) {
     let welcome = alice.next().await;
     assert_eq!((&welcome["type"], &welcome["user"], &welcome["heartbeat_s"]), (&json!("welcome"), &json!("alice"), &json!(25)));
     assert_eq!(alice.next().await, json!({ "type": "joined", "room": "lobby", "head": 0 }));
-    let mut bob = system.socket_at(system.chat_replicas()[1], "user=bob").await;
+    let mut bob = system.socket_at(system.replicas(Role::Chat)[1], "user=bob").await;
     bob.next_of("joined").await;
     alice.say("hi bob").await;
     let (ack, message) = (alice.next().await, alice.next().await);
@@ -39,7 +39,7 @@ async fn two_people_on_different_replicas_talk_to_each_other(system: System) {
 }
 
 async fn a_retry_on_the_other_replica_gets_the_same_place(system: System) {
-    let replicas = system.chat_replicas();
+    let replicas = system.replicas(Role::Chat);
     let mut here = system.socket_at(replicas[0], "user=alice").await;
     let mut there = system.socket_at(replicas[1], "user=alice").await;
     let frame = json!({ "type": "send", "room": "lobby", "text": "only once", "id": "9b1c" });
@@ -228,7 +228,7 @@ async fn who_says_no_name_is_told_why_and_not_to_come_back(system: System) {
 
 async fn a_replica_nobody_answers_at_gets_no_socket(mut system: System) {
     let dead = DeadAddress::new();
-    let live = system.chat_replicas();
+    let live = system.replicas(Role::Chat);
     let endpoints = json!([dead.address, live[0], live[1]]);
     system.restart_with(Role::Gateway, &[&format!("gateway.clusters.chat.endpoints={endpoints}")]).await;
     let mut open = Vec::new();
@@ -267,7 +267,7 @@ async fn crowd(system: System, people: usize, count: usize) {
         sockets.push(socket);
     }
     // The replica with the fewest sockets gets the next one.
-    for replica in system.chat_replicas() {
+    for replica in system.replicas(Role::Chat) {
         assert_eq!(system.get_at(replica, "/chat").await.json()["sockets"], people / 2);
     }
     let total = people * count;

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{DeadAddress, Role, Setup, System, eventually, in_both_shapes};
+use crate::support::{DeadAddress, Role, Setup, System, eventually, in_every_shape};
 
-in_both_shapes!(
+in_every_shape!(
     the_health_of_everything_is_at_the_root,
     a_replica_nobody_answers_at_is_a_warning,
     a_path_that_can_be_read_in_two_ways_is_refused,
@@ -21,8 +21,8 @@ async fn the_health_of_everything_is_at_the_root(system: System) {
     let health = reply.json();
     assert_eq!(health["status"], "pass");
     assert!(health["version"].is_string() && health["uptime_s"].is_u64(), "{health}");
-    for (service, replicas) in [("users", 1), ("chat", 2), ("analytics", 1)] {
-        let service = &health["services"][service];
+    for (service, role) in [("users", Role::Users), ("chat", Role::Chat), ("analytics", Role::Analytics)] {
+        let (service, replicas) = (&health["services"][service], system.replicas(role).len());
         assert_eq!((&service["status"], service["replicas"].as_array().unwrap().len()), (&json!("pass"), replicas), "{health}");
         for replica in service["replicas"].as_array().unwrap() {
             assert!(replica["address"].is_string() && replica["latency_ms"].is_number() && replica["checked_at"].is_string(), "{health}");
@@ -38,7 +38,7 @@ async fn the_health_of_everything_is_at_the_root(system: System) {
 
 async fn a_replica_nobody_answers_at_is_a_warning(mut system: System) {
     let dead = DeadAddress::new();
-    let live = system.chat_replicas();
+    let live = system.replicas(Role::Chat);
     let endpoints = json!([live[0], live[1], dead.address]);
     system.restart_with(Role::Gateway, &[&format!("gateway.clusters.chat.endpoints={endpoints}")]).await;
     let reply = system.get("/").await;

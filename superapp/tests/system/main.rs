@@ -1,6 +1,7 @@
 //! The whole system, seen from outside: a really started binary, spoken to over HTTP and WebSocket only.
 //!
-//! A story is a sentence. Most run twice, against everything in one process and against a process per role.
+//! A story is a sentence. Most run three times: against everything in one process, a process per role, and several per role on
+//! PostgreSQL and Redis.
 //! `support` is the vocabulary they are told in.
 
 // A story fails where something is not as it tells.
@@ -12,6 +13,7 @@ mod analytics;
 mod chat;
 mod faults;
 mod gateway;
+mod production;
 mod readme;
 mod start;
 mod users;

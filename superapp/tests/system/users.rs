@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Reply, System, in_both_shapes};
+use crate::support::{Reply, System, in_every_shape};
 
-in_both_shapes!(
+in_every_shape!(
     a_new_user_is_found_where_the_answer_says,
     users_are_listed_newest_first_page_by_page,
     users_are_searched_by_name_and_address,

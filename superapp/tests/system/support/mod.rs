@@ -1,7 +1,7 @@
 //! The vocabulary of the stories.
 //!
 //! ```text
-//! let mut system = System::all_in_one().await;         // or System::roles(), or Setup::roles().set("…").start().await
+//! let mut system = System::all_in_one().await;         // or roles(), production(), or Setup::roles().set("…").start().await
 //! let ada = system.sign_up("ada").await;                // a user; her JSON
 //! let reply = system.get("/users").await;               // get, delete, post, put, patch; send for anything else; raw for bytes
 //! assert_eq!((reply.status, reply.code()), (404, "…"));
@@ -10,11 +10,13 @@
 //! let ack = socket.next_of("ack").await;                // frames in between are skipped; next() takes the very next
 //! system.kill(Role::Chat).await;                        // kill -9 of the process that plays the role
 //! system.start(Role::Chat).await;                       // again, on the same addresses and data
+//! system.kill_one(Role::Chat, 2);                        // one of several; start_one, pause and resume
+//! system.redis().stop();                                // in production; system.postgres() with Setup::with_own_postgres
 //! system.restart_with(Role::Gateway, &["…=…"]).await;   // the same with other settings
 //! system.stop(Role::Gateway).await;                     // SIGTERM, and wait for exit 0; terminate and ended are its halves
 //! ```
 //!
-//! In the all-in-one shape every role is the same process. Nothing waits for a fixed time: [`eventually`] asks until something
+//! In the all-in-one shape every role is the same process; in production most have several. Nothing waits for a fixed time: [`eventually`] asks until something
 //! holds, within [`LIMIT`]. Ports and folders are free ones; everything is killed and removed when the system is dropped.
 
 mod http;
@@ -58,8 +60,9 @@ impl DeadAddress {
     }
 }
 
-/// Tells each story twice: against everything in one process, and against a process per role.
-macro_rules! in_both_shapes {
+/// Tells each story three times: against everything in one process, against a process per role, and against several processes
+/// per role on PostgreSQL and Redis.
+macro_rules! in_every_shape {
     ($($story:ident),+ $(,)?) => {
         mod all_in_one {
             $(#[tokio::test]
@@ -73,6 +76,12 @@ macro_rules! in_both_shapes {
                 super::$story(crate::support::System::roles().await).await;
             })+
         }
+        mod production {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(crate::support::System::production().await).await;
+            })+
+        }
     };
 }
-pub(crate) use in_both_shapes;
+pub(crate) use in_every_shape;

@@ -61,9 +61,14 @@ impl Socket {
 
     /// The next frame of this type; others are skipped.
     pub(crate) async fn next_of(&mut self, frame_type: &str) -> Value {
+        self.next_of_any(&[frame_type]).await
+    }
+
+    /// The next frame of one of these types.
+    pub(crate) async fn next_of_any(&mut self, frame_types: &[&str]) -> Value {
         loop {
             let frame = self.next().await;
-            if frame["type"] == frame_type {
+            if frame_types.iter().any(|frame_type| frame["type"] == *frame_type) {
                 return frame;
             }
         }

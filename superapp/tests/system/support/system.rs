@@ -1,4 +1,4 @@
-//! A system: its processes, addresses and data, in one of two shapes with the same vocabulary.
+//! A system: its processes, addresses and data, in one of three shapes with the same vocabulary.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -36,27 +36,71 @@ impl Role {
     }
 }
 
+/// One of the processes of a role, counted from 0.
+type Instance = (Role, usize);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     AllInOne,
     Roles,
+    Production,
+}
+
+impl Shape {
+    /// How many processes play a role.
+    fn instances(self, role: Role) -> usize {
+        match (self, role) {
+            (Shape::Production, Role::Gateway | Role::Users) => 2,
+            (Shape::Production, Role::Chat) => 3,
+            _ => 1,
+        }
+    }
+}
+
+/// The servers that the processes share in production.
+struct Servers {
+    database: DatabaseServer,
+    redis: servers::Redis,
+}
+
+enum DatabaseServer {
+    /// A database on the server that all tests share.
+    Shared(servers::Database),
+    /// A server of its own, to be stopped and killed.
+    Own(servers::Postgres),
 }
 
 /// A system that is not started yet.
 pub(crate) struct Setup {
     shape: Shape,
     set: Vec<String>,
+    has_own_postgres: bool,
 }
 
 impl Setup {
     /// Everything in one process.
     pub(crate) fn all_in_one() -> Self {
-        Self { shape: Shape::AllInOne, set: Vec::new() }
+        Self::of(Shape::AllInOne)
     }
 
     /// A process per role.
     pub(crate) fn roles() -> Self {
-        Self { shape: Shape::Roles, set: Vec::new() }
+        Self::of(Shape::Roles)
+    }
+
+    /// Several processes per role, on PostgreSQL and Redis.
+    pub(crate) fn production() -> Self {
+        Self::of(Shape::Production)
+    }
+
+    fn of(shape: Shape) -> Self {
+        Self { shape, set: Vec::new(), has_own_postgres: false }
+    }
+
+    /// In production, a PostgreSQL that no other test uses.
+    pub(crate) fn with_own_postgres(mut self) -> Self {
+        self.has_own_postgres = true;
+        self
     }
 
     /// One more setting, for every process: `chat.rate_burst=1000`.
@@ -67,18 +111,31 @@ impl Setup {
 
     /// Starts it, and waits until the gateway says that everything is well.
     pub(crate) async fn start(self) -> System {
+        self.start_as("pass").await
+    }
+
+    /// Starts it, and waits until the gateway says that this is how it is.
+    pub(crate) async fn start_as(self, status: &str) -> System {
         let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
         let folder = TempDir::new().unwrap();
-        let mut system = System { shape: self.shape, set: self.set, folder, processes: HashMap::new(), addresses: HashMap::new(), client };
+        let (shape, set, processes, addresses) = (self.shape, self.set, HashMap::new(), HashMap::new());
+        let servers = (shape == Shape::Production).then(|| Servers {
+            database: match self.has_own_postgres {
+                true => DatabaseServer::Own(servers::Postgres::start()),
+                false => DatabaseServer::Shared(servers::Database::create()),
+            },
+            redis: servers::Redis::start(),
+        });
+        let mut system = System { shape, set, processes, servers, folder, addresses, client };
         match system.shape {
             Shape::AllInOne => system.start(Role::Gateway).await,
-            Shape::Roles => {
+            Shape::Roles | Shape::Production => {
                 for role in Role::ALL {
                     system.start(role).await;
                 }
             }
         }
-        eventually("everything is well", async || system.get("/").await.json()["status"] == "pass").await;
+        eventually("it is as expected", async || system.get("/").await.json()["status"] == status).await;
         system
     }
 }
@@ -87,9 +144,10 @@ impl Setup {
 pub(crate) struct System {
     shape: Shape,
     set: Vec<String>,
+    /// The all-in-one is the gateway's.
+    processes: HashMap<Instance, Process>,
+    servers: Option<Servers>,
     folder: TempDir,
-    /// By the role whose process it is; the all-in-one is the gateway's.
-    processes: HashMap<Role, Process>,
     addresses: Ready,
     client: reqwest::Client,
 }
@@ -105,6 +163,11 @@ impl System {
         Setup::roles().start().await
     }
 
+    /// Several processes per role, on PostgreSQL and Redis.
+    pub(crate) async fn production() -> Self {
+        Setup::production().start().await
+    }
+
     /// Whether all roles are one process.
     pub(crate) fn is_all_in_one(&self) -> bool {
         self.shape == Shape::AllInOne
@@ -115,24 +178,56 @@ impl System {
         self.folder.path()
     }
 
-    /// Where a role listens; of chat, the first replica.
+    /// Where a role listens; of several replicas, the first.
     pub(crate) fn address(&self, role: Role) -> SocketAddr {
-        self.addresses[role.name()][0]
+        self.replicas(role)[0]
     }
 
-    /// Where the replicas of chat listen.
-    pub(crate) fn chat_replicas(&self) -> Vec<SocketAddr> {
-        self.addresses["chat"].clone()
+    /// Where all replicas of a role listen.
+    pub(crate) fn replicas(&self, role: Role) -> Vec<SocketAddr> {
+        let instances = 0..self.shape.instances(role);
+        instances.flat_map(|index| self.addresses[&name((role, index))].clone()).collect()
     }
 
     /// The port for operators of the process that plays `role`: the gateway's, or where `users.admin_listen` and so on are set.
     pub(crate) fn admin(&self, role: Role) -> SocketAddr {
-        self.addresses[&admin(self.player(role))][0]
+        self.addresses[&admin((self.player(role), 0))][0]
     }
 
-    /// The log of the process that plays `role`.
+    /// The log of the process that plays `role`; of several, one after the other.
     pub(crate) fn log(&self, role: Role) -> Vec<String> {
-        self.processes[&self.player(role)].log()
+        self.instances(role).filter_map(|instance| self.processes.get(&instance)).flat_map(Process::log).collect()
+    }
+
+    /// The Redis of a production system.
+    pub(crate) fn redis(&self) -> &servers::Redis {
+        &self.servers.as_ref().expect("a production system").redis
+    }
+
+    /// The PostgreSQL of a system that has its own.
+    pub(crate) fn postgres(&self) -> &servers::Postgres {
+        match self.servers.as_ref().map(|servers| &servers.database) {
+            Some(DatabaseServer::Own(postgres)) => postgres,
+            _ => panic!("the system has no PostgreSQL of its own"),
+        }
+    }
+
+    /// Runs statements in the database of a production system, as its owner; the rows of the last as text.
+    pub(crate) fn sql(&self, statements: &str) -> Vec<Vec<String>> {
+        servers::run(&self.database_url(), statements)
+    }
+
+    /// Runs a statement in a transaction that stays open until this is dropped.
+    pub(crate) fn hold(&self, statement: &str) -> servers::Held {
+        servers::hold(&self.database_url(), statement)
+    }
+
+    /// Where the database of a production system is.
+    pub(crate) fn database_url(&self) -> String {
+        match &self.servers.as_ref().expect("a production system").database {
+            DatabaseServer::Shared(database) => database.url(),
+            DatabaseServer::Own(postgres) => postgres.url(),
+        }
     }
 
     // --- talking to it, through the gateway
@@ -171,6 +266,16 @@ impl System {
         Reply::of(self.client.get(format!("http://{address}{path}"))).await
     }
 
+    /// `POST` anywhere.
+    pub(crate) async fn post_at(&self, address: SocketAddr, path: &str, body: &Value) -> Reply {
+        Reply::of(self.client.post(format!("http://{address}{path}")).json(body)).await
+    }
+
+    /// `PATCH` anywhere.
+    pub(crate) async fn patch_at(&self, address: SocketAddr, path: &str, body: &Value) -> Reply {
+        Reply::of(self.client.patch(format!("http://{address}{path}")).json(body)).await
+    }
+
     /// Sends bytes that no decent client would; see [`raw`].
     pub(crate) async fn raw(&self, request: &[u8]) -> Reply {
         raw(self.address(Role::Gateway), request).await
@@ -195,31 +300,56 @@ impl System {
 
     // --- life and death
 
-    /// `kill -9` of the process that plays `role`.
+    /// `kill -9` of each process that plays `role`.
     pub(crate) async fn kill(&mut self, role: Role) {
-        let player = self.player(role);
-        self.processes.remove(&player).expect("it runs").kill();
+        for instance in self.instances(role) {
+            self.processes.remove(&instance).expect("it runs").kill();
+        }
     }
 
-    /// SIGTERM to the process that plays `role`, and waits until it has [`System::ended`].
+    /// `kill -9` of one of the processes that play `role`.
+    pub(crate) fn kill_one(&mut self, role: Role, index: usize) {
+        self.processes.remove(&(role, index)).expect("it runs").kill();
+    }
+
+    /// Starts one of the processes that play `role` again.
+    pub(crate) async fn start_one(&mut self, role: Role, index: usize) {
+        self.start_instance((role, index)).await;
+    }
+
+    /// SIGSTOP to one of the processes that play `role`, until [`System::resume`].
+    pub(crate) fn pause(&self, role: Role, index: usize) {
+        self.processes[&(role, index)].pause();
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self, role: Role, index: usize) {
+        self.processes[&(role, index)].resume();
+    }
+
+    /// SIGTERM to each process that plays `role`, and waits until they have [`System::ended`].
     pub(crate) async fn stop(&mut self, role: Role) {
         self.terminate(role);
         self.ended(role).await;
     }
 
-    /// SIGTERM to the process that plays `role`, without waiting.
+    /// SIGTERM to each process that plays `role`, without waiting.
     pub(crate) fn terminate(&self, role: Role) {
-        self.processes[&self.player(role)].terminate();
+        for instance in self.instances(role) {
+            self.processes[&instance].terminate();
+        }
     }
 
-    /// Waits until the process that plays `role` has ended by itself, with exit 0.
+    /// Waits until each process that plays `role` has ended by itself, with exit 0.
     pub(crate) async fn ended(&mut self, role: Role) {
-        assert_eq!(self.exit_code(role).await, Some(0));
+        for instance in self.instances(role) {
+            assert_eq!(self.processes.remove(&instance).expect("it runs").ended().await, Some(0), "{instance:?}");
+        }
     }
 
     /// Waits until the process that plays `role` has ended by itself; its exit code.
     pub(crate) async fn exit_code(&mut self, role: Role) -> Option<i32> {
-        self.processes.remove(&self.player(role)).expect("it runs").ended().await
+        self.processes.remove(&(self.player(role), 0)).expect("it runs").ended().await
     }
 
     /// Lets no process write beyond this place in a file, as if the disk were full; `None` lifts it.
@@ -229,14 +359,23 @@ impl System {
         }
     }
 
-    /// Starts the process that plays `role`, on the addresses it had before, if it had any.
+    /// Starts each process that plays `role`, on the addresses it had before, if it had any.
     pub(crate) async fn start(&mut self, role: Role) {
-        let player = self.player(role);
-        let mut process = Process::spawn(&self.arguments(player), &[]);
+        for instance in self.instances(role) {
+            self.start_instance(instance).await;
+        }
+    }
+
+    async fn start_instance(&mut self, instance: Instance) {
+        let mut process = Process::spawn(&self.arguments(instance), &[]);
         let ready = process.ready().await;
         // Each process may have a port for operators, so its own name tells them apart.
-        self.addresses.extend(ready.into_iter().map(|(name, list)| if name == "admin" { (admin(player), list) } else { (name, list) }));
-        self.processes.insert(player, process);
+        let names = ready.into_iter().map(|(role, list)| match role.as_str() {
+            "admin" => (admin(instance), list),
+            _ => (if instance.1 == 0 { role } else { name(instance) }, list),
+        });
+        self.addresses.extend(names.collect::<Vec<_>>());
+        self.processes.insert(instance, process);
     }
 
     /// Kills the process that plays `role` and starts it with more settings.
@@ -251,20 +390,26 @@ impl System {
         if self.is_all_in_one() { Role::Gateway } else { role }
     }
 
-    fn arguments(&self, role: Role) -> Vec<String> {
-        let mut set = vec![format!("data_dir={}", self.data_dir().display())];
-        for (name, key, replicas) in [
-            ("gateway", "gateway.listen", 1),
-            ("users", "users.listen", 1),
-            ("chat", "chat.listen", 2),
-            ("analytics", "analytics.listen", 1),
-            (&admin(Role::Gateway), "gateway.admin_listen", 1),
-        ] {
-            set.push(format!("{key}={}", self.listens(name, replicas)));
+    /// The processes that do the work of `role`.
+    fn instances(&self, role: Role) -> impl Iterator<Item = Instance> + use<> {
+        let player = self.player(role);
+        (0..self.shape.instances(player)).map(move |index| (player, index))
+    }
+
+    fn arguments(&self, instance: Instance) -> Vec<String> {
+        let (role, index) = instance;
+        let mut set = match &self.servers {
+            None => vec![format!("data_dir={}", self.data_dir().display())],
+            Some(servers) => vec![format!("database_url={}", self.database_url()), format!("redis_url={}", servers.redis.url())],
+        };
+        let chat_replicas = if self.shape == Shape::Production { 1 } else { 2 };
+        for (role, replicas) in [(Role::Gateway, 1), (Role::Users, 1), (Role::Chat, chat_replicas), (Role::Analytics, 1)] {
+            set.push(format!("{}.listen={}", role.name(), self.listens(&name((role, index)), replicas)));
         }
+        set.push(format!("gateway.admin_listen={}", self.listens(&admin((Role::Gateway, index)), 1)));
         if role == Role::Gateway && !self.is_all_in_one() {
-            for name in ["users", "chat", "analytics"] {
-                set.push(format!("gateway.clusters.{name}.endpoints={}", list(&self.addresses[name])));
+            for role in [Role::Users, Role::Chat, Role::Analytics] {
+                set.push(format!("gateway.clusters.{}.endpoints={}", role.name(), list(&self.replicas(role))));
             }
         }
         set.extend(self.set.iter().cloned());
@@ -283,8 +428,13 @@ impl System {
     }
 }
 
-fn admin(role: Role) -> String {
-    format!("{}.admin", role.name())
+/// The first process of a role has its name, the others a number.
+fn name((role, index): Instance) -> String {
+    if index == 0 { role.name().to_owned() } else { format!("{}.{index}", role.name()) }
+}
+
+fn admin(instance: Instance) -> String {
+    format!("{}.admin", name(instance))
 }
 
 fn list(addresses: &[SocketAddr]) -> String {
