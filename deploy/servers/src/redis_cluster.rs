@@ -52,6 +52,17 @@ impl RedisCluster {
         format!("redis://{}", nodes.join(","))
     }
 
+    /// Gives the slot of a key to a node; there must be no keys in it.
+    pub fn move_slot_of(&self, key: &str, node: usize) {
+        let slot = self.nodes[0].command(&format!("CLUSTER KEYSLOT {key}"));
+        let id = self.nodes[node].command("CLUSTER MYID");
+        let others = self.nodes.iter().enumerate().filter(|(index, _)| *index != node).map(|(_, other)| other);
+        // The new owner first, so that the slot is never nobody's.
+        for each in [&self.nodes[node]].into_iter().chain(others) {
+            assert_eq!(each.command(&format!("CLUSTER SETSLOT {} NODE {id}", &slot[1..])), "+OK");
+        }
+    }
+
     /// The nodes, to be stopped and paused one by one.
     pub fn nodes(&self) -> &[Redis] {
         &self.nodes

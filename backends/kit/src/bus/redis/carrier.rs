@@ -17,8 +17,9 @@ use crate::redis::{Nodes, State, reason};
 
 /// How long a message waits for Redis.
 pub(super) const HOLD: Duration = Duration::from_secs(2);
-/// How many messages go together.
+/// How many messages go together, and of how many bytes: not more than a slow network carries in time.
 const BATCH: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
 
 pub(super) struct Carrier {
     topics: Arc<Topics>,
@@ -96,12 +97,12 @@ impl Carrier {
         Ok(())
     }
 
-    /// Publishes what waits: together, in order for each node, and so for each key.
+    /// Publishes the first of what waits: together, in order for each node, and so for each key.
     async fn publish(&mut self, nodes: &Nodes) {
-        let count = self.batch.len();
+        let count = together(&self.batch);
         let mut requests: BTreeMap<usize, Pipeline> = BTreeMap::new();
         let command = if nodes.is_cluster { "SPUBLISH" } else { "PUBLISH" };
-        for message in &self.batch {
+        for message in &self.batch[..count] {
             if let Some(owner) = nodes.owner(&message.channel) {
                 requests.entry(owner).or_default().cmd(command).arg(&message.channel).arg(&message.payload[..]);
             }
@@ -117,7 +118,7 @@ impl Carrier {
                 Err(error) => nodes.doubt(reason(&error)),
             }
         }
-        self.batch.clear();
+        self.batch.drain(..count);
         metrics::counter!("bus_messages_published_total").increment(published as u64);
         lose((count - published) as u64);
     }
@@ -128,6 +129,16 @@ impl Carrier {
         self.batch.retain(|message| message.since.elapsed() < HOLD);
         lose((waiting - self.batch.len()) as u64);
     }
+}
+
+/// How many of these go together; a large one goes alone.
+fn together(batch: &[Outgoing]) -> usize {
+    let mut bytes = 0;
+    let fits = |message: &&Outgoing| {
+        bytes += message.payload.len();
+        bytes <= BATCH_BYTES
+    };
+    batch.iter().take_while(fits).count().max(1).min(batch.len())
 }
 
 /// Sends each node its commands, to all at the same time. A node that does not answer in time is an error.

@@ -160,6 +160,43 @@ async fn a_node_of_a_cluster_that_hangs_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
+async fn a_channel_that_moves_to_another_node_is_followed() {
+    let cluster = servers::RedisCluster::start();
+    let bus = start(&cluster.url());
+    let mut subscription = bus.subscribe(T);
+    all_is_heard(&bus, &mut subscription).await;
+    for shard in 0..T.shards {
+        cluster.move_slot_of(&bus.topics.channel(T, shard), usize::from(shard) % 3);
+    }
+    until("all is heard again", async || {
+        let mut subscription = bus.subscribe(T);
+        (0..50).for_each(|key| bus.publish(T, &key.to_string(), Bytes::from("said")));
+        let all = async {
+            for _ in 0..50 {
+                while subscription.next().await != Some(said("said")) {}
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(1), all).await.is_ok()
+    })
+    .await;
+    while next(&mut subscription).await != Delivery::Lost {}
+    all_well(|| bus.check()).await;
+}
+
+#[tokio::test]
+async fn large_messages_go_one_by_one() {
+    let bus = Redis::start(single(), &prefix());
+    let mut subscription = bus.subscribe(T);
+    let large = Bytes::from(vec![b'x'; 900_000]);
+    for _ in 0..12 {
+        bus.publish(T, "key", large.clone());
+    }
+    for _ in 0..12 {
+        assert_eq!(next(&mut subscription).await, Delivery::Message(large.clone()));
+    }
+}
+
+#[tokio::test]
 async fn a_subscription_made_before_redis_is_there_begins_when_it_comes() {
     let server = servers::Redis::start();
     server.stop();
@@ -262,6 +299,22 @@ async fn a_wrong_password_is_said_and_not_shown() {
     says(&wrong, "it does not accept the user and password").await;
     server.command("CLIENT KILL TYPE normal");
     says(&open, "it asks for a password").await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_not_allowed_is_said() {
+    let server = servers::Redis::start();
+    assert_eq!(server.command("ACL SETUSER deaf on >secret ~* +@all resetchannels"), "+OK");
+    let bus = start(&server.url().replace("redis://", "redis://deaf:secret@"));
+    let _subscription = bus.subscribe(T);
+    until("a reason", async || bus.check().detail.is_some_and(|detail| detail.contains("a subscription failed: NOPERM"))).await;
+}
+
+#[tokio::test]
+async fn tls_to_a_server_that_has_none_is_an_error_like_others() {
+    let server = servers::Redis::start();
+    let bus = start(&server.url().replace("redis://", "rediss://"));
+    until("a reason", async || bus.check().detail.is_some_and(|detail| detail.contains(&server.url()[8..]))).await;
 }
 
 #[tokio::test]

@@ -143,6 +143,19 @@ async fn on_a_cluster_only_the_rows_of_a_dead_node_are_unknown_until_it_is_back(
 }
 
 #[tokio::test]
+async fn a_key_that_moves_to_another_node_is_followed() {
+    let cluster = servers::RedisCluster::start();
+    let cache = connected(address(&cluster.url())).await;
+    for (node, key) in ["a", "b", "c"].into_iter().enumerate() {
+        cluster.move_slot_of(&format!("{}:{key}", cache.parts.prefix), node);
+    }
+    for key in ["a", "b", "c"] {
+        cache.put(key, row(1)).await;
+        until("it is read", async || cache.get(key).await == Some(row(1))).await;
+    }
+}
+
+#[tokio::test]
 async fn a_redis_that_hangs_or_is_away_costs_little() {
     let server = servers::Redis::start();
     let cache = connected(address(&server.url())).await;
