@@ -110,7 +110,7 @@ impl Listener {
         match delivery {
             Some(Delivery::Message(payload)) => self.keep(payload),
             Some(Delivery::Lost) => {
-                tracing::warn!("the bus lost happenings: they came faster than they were stored");
+                tracing::warn!("the bus lost happenings: it was away, or they came faster than they could be stored");
                 self.lose(1);
             }
             None => self.is_open = false,

@@ -11,7 +11,7 @@ pub mod happening;
 pub mod health;
 pub mod http;
 pub mod problem;
-pub mod redis;
+mod redis;
 pub mod sql;
 
 pub use redis::{InvalidRedisAddress, RedisAddress};

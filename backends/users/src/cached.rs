@@ -38,16 +38,27 @@ impl CachedUsers {
 
     /// The user with this id, from the cache or else from the store.
     pub(crate) async fn get(&self, id: Uuid) -> Result<View, Error> {
-        let kept = self.cache.get(&key(id)).await;
+        let kept = self.find(id).await;
         metrics::counter!("users_cache_lookups_total", "result" => if kept.is_some() { "hit" } else { "miss" }).increment(1);
         match kept {
-            Some(Entry::Row { version, value }) => Ok(View { id, version, json: value }),
-            Some(Entry::Gone) => Err(Error::NotFound),
+            Some(kept) => kept,
             None => self.flights.join(id, self.clone().read(id)).await,
         }
     }
 
+    /// What the cache knows of him.
+    async fn find(&self, id: Uuid) -> Option<Result<View, Error>> {
+        match self.cache.get(&key(id)).await? {
+            Entry::Row { version, value } => Some(Ok(View { id, version, json: value })),
+            Entry::Gone => Some(Err(Error::NotFound)),
+        }
+    }
+
     async fn read(self, id: Uuid) -> Result<View, Error> {
+        // Since this reader has looked, the read of another may have ended.
+        if let Some(kept) = self.find(id).await {
+            return kept;
+        }
         let user = self.store.find_user(id).await?.ok_or(Error::NotFound)?;
         self.fill(&user).await
     }

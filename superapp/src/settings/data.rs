@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use kit::RedisAddress;
 use kit::database::postgres::{Address, Config};
-use kit::redis::RedisAddress;
 
 use super::finding::Finding;
 use super::judge::{section, text};
