@@ -1,7 +1,7 @@
 # What one does here most. Each target fetches what it needs and says so; `make` alone shows them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-users test-chat test-analytics test-gateway test-system check bench fmt
+.PHONY: help run test test-users test-chat test-analytics test-gateway test-system chaos check bench fmt
 
 # rustup installs into a place that a shell opened before does not look at yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -36,6 +36,10 @@ test-gateway: ## The gateway
 test-system: ## The whole system from outside, the README, and the structure
 	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli
 	@deploy/tests superapp
+
+chaos: ## Ten minutes of chat while everything around it breaks; CHAOS_SECONDS and CHAOS_SEED choose
+	@deploy/need cargo cc cmake postgres redis-server
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} cargo test -q -p superapp --test system chaos -- --nocapture
 
 check: ## Formatting, lints, and the absences that hold the structure
 	@deploy/need cargo cc cmake cargo-fmt cargo-clippy
