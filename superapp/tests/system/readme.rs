@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -45,13 +45,22 @@ struct Reader {
 
 impl Reader {
     fn of(system: &System) -> Self {
-        let names = [("localhost:8080", system.address(Role::Gateway)), ("localhost:3002", system.address(Role::Chat))];
-        Self { names: names.into_iter().map(|(shown, here)| (shown.to_owned(), here.to_string())).collect() }
+        let ports =
+            [(Role::Gateway, ["8080", "8081"].as_slice()), (Role::Users, &["3001", "3101"]), (Role::Chat, &["3002", "3012", "3022"])];
+        let names = ports.into_iter().flat_map(|(role, ports)| ports.iter().zip(system.replicas(role)));
+        let mut names: HashMap<_, _> = names.map(|(port, here)| (format!("localhost:{port}"), here.to_string())).collect();
+        if system.is_production() {
+            names.insert("$DATABASE_URL".to_owned(), system.database_url());
+        }
+        Self { names }
     }
 
     /// Runs a step; panics where what comes does not look like what is shown.
     fn follow(&mut self, step: &Step) {
         let command = self.names.iter().fold(step.command.clone(), |command, (shown, here)| command.replace(shown, here));
+        if !step.shown.iter().any(|line| line.contains('{')) {
+            return text_comes(&command, &step.shown);
+        }
         let is_chat = command.contains("wscat");
         let mut child = Command::new("sh")
             .args(["-c", &format!("exec {command}")])
@@ -108,6 +117,20 @@ impl Reader {
     }
 }
 
+/// Runs a command that shows plain text until it shows this: what is counted may be a moment late.
+fn text_comes(command: &str, shown: &[String]) {
+    let started = Instant::now();
+    loop {
+        let came = Command::new("sh").args(["-c", command]).output().expect("a shell");
+        let came: Vec<_> = String::from_utf8_lossy(&came.stdout).lines().map(str::to_owned).collect();
+        if came == shown {
+            return;
+        }
+        assert!(started.elapsed() < LIMIT / 4, "$ {command}\nshown {shown:?}\ncame  {came:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 fn lines_of(output: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || {
@@ -121,13 +144,29 @@ fn lines_of(output: impl std::io::Read + Send + 'static) -> Receiver<String> {
 
 #[tokio::test]
 async fn what_the_readme_shows_is_what_comes() {
+    let first_minute = ["curl localhost:8080/", "curl -X POST localhost:8080/users", "npx -y wscat -c 'ws://localhost:8080"];
+    follow(part("## The first minute"), &first_minute, &System::all_in_one().await);
+}
+
+#[tokio::test]
+async fn what_the_readme_shows_of_postgresql_and_redis_is_what_comes() {
+    let on_servers = ["curl -X POST localhost:8081/users", "psql \"$DATABASE_URL\"", "npx -y wscat -c 'ws://localhost:3022"];
+    follow(part("## On PostgreSQL and Redis"), &on_servers, &System::production().await);
+}
+
+/// The README from this heading to the next one.
+fn part(heading: &str) -> String {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("the README");
-    let steps = steps(&readme);
-    for tool in ["curl localhost:8080/", "curl -X POST localhost:8080/users", "npx -y wscat -c 'ws://localhost:8080"] {
+    let part = readme.split(heading).nth(1).unwrap_or_else(|| panic!("the README has {heading}"));
+    part.split("\n## ").next().unwrap_or_default().to_owned()
+}
+
+fn follow(part: String, tools: &[&str], system: &System) {
+    let steps = steps(&part);
+    for tool in tools {
         assert!(steps.iter().any(|step| step.command.starts_with(tool)), "the README shows {tool}");
     }
-    let system = System::all_in_one().await;
-    let mut reader = Reader::of(&system);
+    let mut reader = Reader::of(system);
     for step in &steps {
         reader.follow(step);
     }

@@ -123,9 +123,11 @@ mod tests {
         assert_eq!(found(gap), [""; 0], "a gap that was told");
     }
 
+    type Spoil = fn(&mut Log, &mut Report);
+
     #[test]
     fn each_broken_promise_is_found() {
-        let cases: [(&str, fn(&mut Log, &mut Report)); 8] = [
+        let cases: [(&str, Spoil); 8] = [
             ("has holes", |log, _| drop(log.remove(&2))),
             ("at 1 and at 4", |log, _| drop(log.insert(4, entry("a")))),
             ("which nobody sent", |log, _| drop(log.insert(4, entry("d")))),

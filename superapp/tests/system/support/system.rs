@@ -173,6 +173,11 @@ impl System {
         self.shape == Shape::AllInOne
     }
 
+    /// Whether it is on PostgreSQL and Redis.
+    pub(crate) fn is_production(&self) -> bool {
+        self.shape == Shape::Production
+    }
+
     /// Where the SQLite files are.
     pub(crate) fn data_dir(&self) -> &Path {
         self.folder.path()
