@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod contract;
 mod counts;
+mod group;
 pub mod postgres;
 pub mod sqlite;
 

@@ -8,9 +8,11 @@ use kit::database;
 use kit::database::postgres::{Address, Call, Config, Parameters, Postgres, Transaction};
 use kit::health::Check;
 use tokio_postgres::Row;
+use tokio_util::task::AbortOnDropHandle;
 
+use super::group::{self, Batch, Batches, Waiting};
 use super::{Counts, HOT_MAX, HOT_MINUTES, Inserted, MINUTES, NameCount, Store, Summary, TOTALS_MAX, span};
-use crate::model::{Event, Id, Properties, UserId};
+use crate::model::{Event, Properties, UserId};
 use crate::{Error, queries};
 
 mod embedded {
@@ -25,6 +27,8 @@ pub(crate) fn migrations() -> refinery::Runner {
 /// A store on a server.
 pub struct PostgresStore {
     pub(crate) database: Postgres,
+    batches: Batches,
+    _writing: AbortOnDropHandle<()>,
 }
 
 impl PostgresStore {
@@ -34,7 +38,10 @@ impl PostgresStore {
     ///
     /// As [`Postgres::open`].
     pub async fn open(address: &Address, config: &Config) -> Result<Self, database::Error> {
-        Ok(Self { database: Postgres::open(address, "analytics", &migrations(), config).await? })
+        let database = Postgres::open(address, "analytics", &migrations(), config).await?;
+        let (batches, waiting) = group::channel();
+        let writing = tokio::spawn(write(database.clone(), waiting));
+        Ok(Self { database, batches, _writing: AbortOnDropHandle::new(writing) })
     }
 }
 
@@ -46,9 +53,7 @@ impl Store for PostgresStore {
     }
 
     async fn insert_events(&self, events: Vec<Event>, now: Timestamp) -> Result<Inserted, Error> {
-        let transaction = self.database.begin().await?;
-        let inserted = insert_events(&transaction, &events, now).await;
-        Ok(transaction.end(inserted).await?)
+        Ok(self.batches.write(events, now).await?)
     }
 
     async fn summary(&self, now: Timestamp) -> Result<Summary, Error> {
@@ -63,24 +68,45 @@ impl Store for PostgresStore {
     }
 }
 
-async fn insert_events(transaction: &Transaction, events: &[Event], now: Timestamp) -> Result<Inserted, database::Error> {
+/// Writes what waits, group by group, for ever.
+async fn write(database: Postgres, mut waiting: Waiting) {
+    while let Some(group) = waiting.group().await {
+        let outcome = async {
+            let transaction = database.begin().await?;
+            let inserted = insert_batches(&transaction, &group).await;
+            transaction.end(inserted).await
+        };
+        let outcome = outcome.await;
+        group::answer(group, outcome);
+    }
+}
+
+/// What became of each batch.
+async fn insert_batches(transaction: &Transaction, batches: &[Batch]) -> Result<Vec<Inserted>, database::Error> {
+    let events: Vec<&Event> = batches.iter().flat_map(|batch| &batch.events).collect();
+    let received: Vec<i64> = batches.iter().flat_map(|batch| batch.events.iter().map(|_| batch.now.as_millis())).collect();
     let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
     let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
     let times: Vec<i64> = events.iter().map(|event| event.at.as_millis()).collect();
     let users: Vec<Option<&str>> = events.iter().map(|event| event.user_id.as_ref().map(UserId::as_str)).collect();
     let properties: Vec<Option<&str>> = events.iter().map(|event| event.properties.as_ref().map(Properties::as_str)).collect();
-    let values: Parameters<'_> = &[&ids, &names, &times, &users, &properties, &now.as_millis()];
+    let values: Parameters<'_> = &[&ids, &names, &times, &users, &properties, &received];
     let new = transaction.query(queries::insert_events.postgres, values).await?;
     let mut new: HashSet<&str> = new.iter().map(|row| row.get("id")).collect();
 
     let mut counts = Counts::default();
-    // The first of each id; what comes again among these is no longer new.
-    for event in events.iter().filter(|event| new.remove(Id::as_str(&event.id))) {
-        counts.add(event);
+    let mut inserted = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let before = counts.events();
+        // The first of each id; what comes again among these is no longer new.
+        for event in batch.events.iter().filter(|event| new.remove(event.id.as_str())) {
+            counts.add(event);
+        }
+        let accepted = counts.events() - before;
+        inserted.push(Inserted { accepted, duplicates: batch.events.len() as u64 - accepted });
     }
-    let accepted = counts.events();
     write_counts(transaction, counts).await?;
-    Ok(Inserted { accepted, duplicates: events.len() as u64 - accepted })
+    Ok(inserted)
 }
 
 async fn write_counts(transaction: &Transaction, counts: Counts<'_>) -> Result<(), database::Error> {
