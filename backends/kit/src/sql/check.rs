@@ -93,7 +93,7 @@ fn in_sqlite(schema: &Connection, text: &str) -> Result<Described, String> {
             return Err(format!("SQLite: parameter {index} is {name:?}, not {expected}"));
         }
     }
-    let columns = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns = statement.column_names().map(str::to_owned).collect();
     Ok(Described { parameters: statement.parameter_count(), columns })
 }
 
