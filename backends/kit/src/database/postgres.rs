@@ -2,7 +2,7 @@
 //!
 //! A backend has a schema of its own, which is the whole search path of its connections. Every wait has an end: for a free
 //! connection, for a new one, for a statement on the server, and for an answer should the server be silent. What was under way
-//! then is in doubt, so its connection is thrown away with it.
+//! then is in doubt, so its connection is thrown away with it; what a caller has left who is gone is ended first.
 //!
 //! - `address`, `tls`, `connect`: where the server is, how it is believed, and what a connection to it is asked for;
 //! - `migrate`: the schema, brought to head by one process at a time;
@@ -35,6 +35,7 @@ pub use transaction::Transaction;
 
 use pulse::Pulse;
 use session::Session;
+use tls::Connector;
 
 /// What a server may take beyond `statement_timeout` to say that it has given up.
 const GRACE: Duration = Duration::from_millis(500);
@@ -80,6 +81,7 @@ impl Config {
 #[derive(Clone)]
 pub struct Postgres {
     pool: deadpool_postgres::Pool,
+    connector: Connector,
     /// After so long without an answer, the server is taken for gone.
     patience: Duration,
     pulse: Arc<Pulse>,
@@ -108,8 +110,8 @@ impl Postgres {
             let timeouts = Timeouts { wait, create, recycle: create };
             let pool = deadpool_postgres::Pool::builder(manager).max_size(config.connections_max).timeouts(timeouts);
             let pool = pool.runtime(Runtime::Tokio1).build().map_err(|error| Error::Internal(format!("make a pool: {error}")))?;
-            let pulse = Arc::new(Pulse::start(schema, session, connector, pool.clone()));
-            Ok(Self { pool, patience, pulse })
+            let pulse = Arc::new(Pulse::start(schema, session, connector.clone(), pool.clone()));
+            Ok(Self { pool, connector, patience, pulse })
         };
         open.await.map_err(|error| at(address, error))
     }
@@ -185,7 +187,7 @@ impl Postgres {
     }
 
     async fn session(&self) -> Result<Session, Error> {
-        Ok(Session::new(self.pool.get().await?, self.patience))
+        Ok(Session::new(self.pool.get().await?, self.connector.clone(), self.patience))
     }
 }
 

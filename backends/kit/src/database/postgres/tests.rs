@@ -1,8 +1,10 @@
 //! PostgreSQL as it behaves when things go wrong, against real servers.
 
+mod doubt;
 mod migrate;
 mod settings;
 mod start;
+mod time;
 mod tls;
 
 use std::time::Instant;
@@ -10,6 +12,7 @@ use std::time::Instant;
 use servers::Database;
 
 use super::*;
+use crate::health::Status;
 
 /// Longer than anything here may take.
 const LIMIT: Duration = Duration::from_secs(20);

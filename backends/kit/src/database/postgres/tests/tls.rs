@@ -105,6 +105,30 @@ async fn a_server_with_tls_is_believed_as_far_as_the_url_says() {
 }
 
 #[tokio::test]
+async fn a_statement_whose_caller_is_gone_is_stopped_through_tls_too() {
+    let secure = Secure::start();
+    // The server does not look by itself, so it has to be told.
+    let options = "options=-c%20client_connection_check_interval%3D0";
+    let config = Config { statement_timeout_ms: 60_000, ..Config::for_tests() };
+    let url = secure.url("localhost", &format!("sslmode=verify-full&sslrootcert=@/ca.pem&{options}"));
+    let postgres = open_with(&url, &config).await.expect("a database");
+    let running = async || {
+        let running = sql("select from pg_stat_activity where query = 'select pg_sleep(50)' and state = 'active'");
+        postgres.query(running, &[]).await.expect("an answer").len()
+    };
+    let started = Instant::now();
+    let mut long = Box::pin(postgres.query(sql("select pg_sleep(50)"), &[]));
+    until("the server is at it", async || {
+        assert!(tokio::time::timeout(Duration::from_millis(10), &mut long).await.is_err());
+        running().await == 1
+    })
+    .await;
+    drop(long);
+    until("it has ended", async || running().await == 0).await;
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn a_server_without_tls_is_used_only_when_that_is_allowed() {
     let server = servers::Postgres::start();
     for query in ["", "?sslmode=prefer", "?sslmode=disable"] {
