@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// Too much is waiting already; nothing was done.
-    #[error("too many writes are waiting")]
+    #[error("too much is waiting already")]
     Busy,
     /// The storage cannot be written or read right now (disk full, file locked, input or output error); nothing was done.
     #[error("storage is unavailable: {0}")]

@@ -45,8 +45,7 @@ impl Postgres {
 
     /// Starts it again after [`Postgres::stop`] or [`Postgres::kill`].
     pub fn start_again(&self) {
-        self.server.order("start");
-        assert!(self.server.wait_until(|| is_ready(self.port)), "PostgreSQL does not come back");
+        self.server.start_again(|| is_ready(self.port));
     }
 
     /// SIGSTOP for all of it: connections stay, nobody answers.

@@ -75,8 +75,7 @@ impl Redis {
 
     /// Starts it again, empty.
     pub fn start_again(&self) {
-        self.server.order("start");
-        assert!(self.server.wait_until(|| is_ready(self.port)), "Redis does not come back");
+        self.server.start_again(|| is_ready(self.port));
     }
 
     /// SIGSTOP: connections stay, nobody answers.

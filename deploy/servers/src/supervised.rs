@@ -27,6 +27,7 @@ while read -r order; do
         kill) kill -KILL $(all); wait "$pid" ;;
         pause) kill -STOP $(all) ;;
         resume) kill -CONT $(all) ;;
+        alive) [ ! -d /proc/self ] || { read -r _ _ state _ <"/proc/$pid/stat" && [ "$state" != Z ]; } ;;
     esac
     echo "$?"
 done
@@ -58,7 +59,7 @@ impl Supervised {
             if server.wait_until(|| is_ready(port)) {
                 return (server, port);
             }
-            log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+            log = server.log();
         }
         panic!("a server for the tests does not start; its log:\n{log}");
     }
@@ -77,12 +78,27 @@ impl Supervised {
         Self { folder, shell: Mutex::new(Shell { child, orders, done }) }
     }
 
-    /// Gives an order and waits until it is carried out: `start`, `stop` (politely), `kill`, `pause`, `resume`.
-    pub(crate) fn order(&self, order: &str) {
+    /// Gives an order and waits until it is carried out: `start`, `stop` (politely), `kill`, `pause`, `resume`. Also answers whether
+    /// the process is `alive`.
+    pub(crate) fn order(&self, order: &str) -> bool {
         let mut shell = self.shell.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(shell.orders.as_mut().unwrap(), "{order}").unwrap();
         let mut done = String::new();
         shell.done.read_line(&mut done).unwrap();
+        done == "0\n"
+    }
+
+    /// Starts it again, and once more when it ends at once: its port may be in use for a moment by a client of another server, and
+    /// its memory by a child of the one that was killed.
+    pub(crate) fn start_again(&self, is_ready: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !is_ready() {
+            assert!(started.elapsed() < LIMIT, "a server for the tests does not come back; its log:\n{}", self.log());
+            if !self.order("alive") {
+                self.order("start");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits until the server is there; `false` when its port is taken or it takes too long.
@@ -99,8 +115,12 @@ impl Supervised {
 
     /// The port was free, and is another's now.
     fn has_failed(&self) -> bool {
-        let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-        log.contains("Address already in use")
+        self.log().contains("Address already in use")
+    }
+
+    /// What the server said.
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
     pub(crate) fn folder(&self) -> &std::path::Path {

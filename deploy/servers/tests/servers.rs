@@ -1,5 +1,8 @@
 //! The servers themselves: they come, do as told, and leave nothing behind.
 
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
 use servers::{Database, Postgres, Redis, RedisCluster};
 
 #[test]
@@ -26,6 +29,24 @@ fn a_postgres_of_ones_own_can_be_stopped_killed_and_paused_and_leaves_nothing() 
     assert!(folder.exists());
     drop(postgres);
     assert!(!folder.exists());
+}
+
+#[test]
+fn a_server_whose_port_is_in_use_for_a_moment_comes_back() {
+    let postgres = Postgres::start();
+    let port = postgres.url().rsplit_once(':').and_then(|(_, rest)| rest.split_once('/')?.0.parse::<u16>().ok()).expect("a port");
+    postgres.stop();
+    let other = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
+    std::thread::scope(|scope| {
+        scope.spawn(|| postgres.start_again());
+        let log = postgres.folder().with_file_name("log");
+        let limit = Instant::now() + Duration::from_secs(20);
+        while !std::fs::read_to_string(&log).expect("a log").contains("Address already in use") {
+            assert!(Instant::now() < limit, "it was never tried");
+            std::thread::yield_now();
+        }
+        drop(other);
+    });
 }
 
 #[test]

@@ -2,14 +2,15 @@
 //!
 //! A backend has a schema of its own, which is the whole search path of its connections. Every wait has an end: for a free
 //! connection, for a new one, for a statement on the server, and for an answer should the server be silent. What was under way
-//! then is in doubt, so its connection is thrown away with it.
+//! then is in doubt, so its connection is thrown away with it; what a caller has left who is gone is ended first.
 //!
-//! - `address`, `tls`: where the server is, and how it is believed;
+//! - `address`, `tls`, `connect`: where the server is, how it is believed, and what a connection to it is asked for;
 //! - `migrate`: the schema, brought to head by one process at a time;
 //! - `session`: what a connection is asked; `transaction`: several statements as one;
 //! - `pulse`: whether the server is there, asked now and then on a connection of its own.
 
 mod address;
+mod connect;
 mod migrate;
 mod pulse;
 mod queries;
@@ -34,16 +35,10 @@ pub use transaction::Transaction;
 
 use pulse::Pulse;
 use session::Session;
+use tls::Connector;
 
 /// What a server may take beyond `statement_timeout` to say that it has given up.
 const GRACE: Duration = Duration::from_millis(500);
-/// A connection whose other end is gone is noticed within about half a minute, however idle it is.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const KEEPALIVE_RETRIES: u32 = 3;
-/// The server looks this often whether someone still waits for a long statement.
-const CLIENT_CHECK_MS: u32 = 1000;
-
 /// Parameters of a statement, in the order of `$1, $2, …`.
 pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// A statement with its parameters.
@@ -86,6 +81,7 @@ impl Config {
 #[derive(Clone)]
 pub struct Postgres {
     pool: deadpool_postgres::Pool,
+    connector: Connector,
     /// After so long without an answer, the server is taken for gone.
     patience: Duration,
     pulse: Arc<Pulse>,
@@ -102,18 +98,20 @@ impl Postgres {
     pub async fn open(address: &Address, schema: &'static str, migrations: &refinery::Runner, config: &Config) -> Result<Self, Error> {
         let open = async {
             let connector = tls::connector(&address.trust).map_err(Error::Unavailable)?;
-            migrate::migrate(&session_config(address, schema, None), connector.clone(), schema, migrations, config).await?;
-            let session = session_config(address, schema, Some(config));
+            let session = connect::session(address, schema, config);
+            let patience = Duration::from_millis(config.statement_timeout_ms) + GRACE;
+            let (mut client, connection) = connect::patiently(&session, &connector, config).await?;
+            migrate::migrate(&mut client, schema, migrations, patience).await?;
+            drop((client, connection));
             let recycling_method = RecyclingMethod::Fast;
             let manager = Manager::from_config(session.clone(), connector.clone(), ManagerConfig { recycling_method });
             let wait = Some(Duration::from_millis(config.wait_timeout_ms));
-            let create = Some(Duration::from_millis(config.connect_timeout_ms));
+            let create = Some(connect::time_limit(&session));
             let timeouts = Timeouts { wait, create, recycle: create };
             let pool = deadpool_postgres::Pool::builder(manager).max_size(config.connections_max).timeouts(timeouts);
             let pool = pool.runtime(Runtime::Tokio1).build().map_err(|error| Error::Internal(format!("make a pool: {error}")))?;
-            let pulse = Arc::new(Pulse::start(schema, session, connector, pool.clone()));
-            let patience = Duration::from_millis(config.statement_timeout_ms) + GRACE;
-            Ok(Self { pool, patience, pulse })
+            let pulse = Arc::new(Pulse::start(schema, session, connector.clone(), pool.clone()));
+            Ok(Self { pool, connector, patience, pulse })
         };
         open.await.map_err(|error| at(address, error))
     }
@@ -189,28 +187,8 @@ impl Postgres {
     }
 
     async fn session(&self) -> Result<Session, Error> {
-        Ok(Session::new(self.pool.get().await?, self.patience))
+        Ok(Session::new(self.pool.get().await?, self.connector.clone(), self.patience))
     }
-}
-
-/// The URL's own words win; what it does not say is bounded here. Without `config` statements take as long as they need.
-fn session_config(address: &Address, schema: &str, config: Option<&Config>) -> tokio_postgres::Config {
-    let mut session = address.config.clone();
-    let mut options = session.get_options().map(|given| format!("{given} ")).unwrap_or_default();
-    options.push_str(&format!("-c search_path={schema}"));
-    if let Some(config) = config {
-        let (statement, idle) = (config.statement_timeout_ms, config.idle_in_transaction_timeout_ms);
-        options.push_str(&format!(" -c statement_timeout={statement} -c idle_in_transaction_session_timeout={idle}"));
-        options.push_str(&format!(" -c client_connection_check_interval={CLIENT_CHECK_MS}"));
-        session.connect_timeout(Duration::from_millis(config.connect_timeout_ms));
-    }
-    session.options(options);
-    session.keepalives_idle(KEEPALIVE_IDLE).keepalives_interval(KEEPALIVE_INTERVAL).keepalives_retries(KEEPALIVE_RETRIES);
-    session.tcp_user_timeout(KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_RETRIES);
-    if session.get_application_name().is_none() {
-        session.application_name(format!("superapp {schema}"));
-    }
-    session
 }
 
 /// Adds the server to what is said of an error at start.
@@ -225,7 +203,9 @@ fn at(address: &Address, error: Error) -> Error {
 /// An error of the driver with its causes, in one line; the driver's own word for what the server says is only "db error".
 fn told(error: &tokio_postgres::Error) -> String {
     if let Some(said) = error.as_db_error() {
-        let detail = said.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        // Where a constraint is broken, the detail is the row: people's data, which is not for the log.
+        let detail = said.detail().filter(|_| !said.code().code().starts_with("23"));
+        let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
         return format!("{}{detail}", said.message());
     }
     let mut text = error.to_string();
@@ -250,8 +230,9 @@ impl From<tokio_postgres::Error> for Error {
         match (code.as_str(), &code[..2]) {
             ("23505", _) => Error::Taken,
             ("XX001" | "XX002", _) => Error::Damaged(text),
-            // A server that became a standby, a transaction that waited too long, a lock that was not to be had, a deadlock.
-            ("25006" | "25P03" | "25P04" | "55P03" | "40001" | "40P01", _) => Error::Unavailable(text),
+            // A server that became a standby, a transaction that waited too long, a right that was not granted, a lock that was not to
+            // be had, a deadlock.
+            ("25006" | "25P03" | "25P04" | "42501" | "55P03" | "40001" | "40P01", _) => Error::Unavailable(text),
             // Connections, who we are, resources, an operator's hand, the system under it.
             (_, "08" | "28" | "3D" | "53" | "57" | "58") => Error::Unavailable(text),
             _ => Error::Internal(text),

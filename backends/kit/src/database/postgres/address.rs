@@ -3,10 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use tokio_postgres::config::{Host, SslMode};
 
 use super::tls::Trust;
+
+/// A connection that is idle for so long is asked whether its other end is still there, unless the URL says otherwise.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 
 /// A server, a database on it and who we are there. Shows no password.
 #[derive(Clone)]
@@ -49,6 +53,11 @@ impl FromStr for Address {
             _ => return Err("sslmode must be disable, prefer, require or verify-full".to_owned()),
         };
         config.ssl_mode(ssl_mode);
+        // The driver cannot tell whether it was said.
+        let says_idle = others.iter().any(|parameter| parameter.starts_with("keepalives_idle="));
+        if !says_idle {
+            config.keepalives_idle(KEEPALIVE_IDLE);
+        }
         Ok(Self { config, trust })
     }
 }
@@ -59,15 +68,21 @@ fn decoded(value: &str) -> String {
 }
 
 impl fmt::Display for Address {
-    /// Host, port and database.
+    /// Hosts, ports and database.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = |host: &Host| match host {
+        let ports = self.config.get_ports();
+        let name = |host: &Host| match host {
             Host::Tcp(name) => name.clone(),
             Host::Unix(path) => path.display().to_string(),
         };
-        let hosts: Vec<String> = self.config.get_hosts().iter().map(host).collect();
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        write!(f, "PostgreSQL at {}:{port}", hosts.join(","))?;
+        let mut hosts: Vec<String> = self.config.get_hosts().iter().map(name).collect();
+        if hosts.is_empty() {
+            hosts = self.config.get_hostaddrs().iter().map(ToString::to_string).collect();
+        }
+        // One port is that of all hosts.
+        let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+        let places: Vec<String> = hosts.iter().enumerate().map(|(index, host)| format!("{host}:{}", port(index))).collect();
+        write!(f, "PostgreSQL at {}", places.join(","))?;
         self.config.get_dbname().map_or(Ok(()), |name| write!(f, "/{name}"))
     }
 }
@@ -114,7 +129,18 @@ mod tests {
             let error = url.parse::<Address>().unwrap_err();
             assert!(error.contains(why) && !error.contains("hunter2"), "{url}: {error}");
         }
-        let address: Address = "postgres://u:hunter2@h,i/x".parse().unwrap();
-        assert_eq!(format!("{address} {address:?}"), "PostgreSQL at h,i:5432/x PostgreSQL at h,i:5432/x");
+    }
+
+    #[test]
+    fn an_address_shows_every_place_and_no_password() {
+        for (url, shown) in [
+            ("postgres://u:hunter2@h,i/x", "PostgreSQL at h:5432,i:5432/x"),
+            ("postgres://u:hunter2@h:1,i:2/x", "PostgreSQL at h:1,i:2/x"),
+            ("postgres://u:hunter2@%2Frun%2Fpg:1/x", "PostgreSQL at /run/pg:1/x"),
+            ("postgres:///x?user=u&password=hunter2&hostaddr=127.0.0.1", "PostgreSQL at 127.0.0.1:5432/x"),
+        ] {
+            let address: Address = url.parse().unwrap();
+            assert_eq!((format!("{address}"), format!("{address:?}")), (shown.to_owned(), shown.to_owned()));
+        }
     }
 }

@@ -1,107 +1,98 @@
 //! Brings a schema to head, one process at a time.
+//!
+//! The history is refinery's, kept by hand: refinery does not say which of several migrations has failed, and asks for rights to
+//! make tables even where none is to be made.
 
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use refinery::Migration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
-use tokio_postgres_rustls::MakeRustlsConnect;
-use tokio_util::task::AbortOnDropHandle;
 
-use super::{Config, queries, told};
+use super::{queries, told};
 use crate::database::Error;
 
-/// Where refinery notes what was applied.
-const MIGRATIONS: &str = "refinery_schema_history";
-/// How often a lock is asked for that another process has, and a server that is not there yet.
+/// Where it is noted what was applied.
+const HISTORY: &str = "refinery_schema_history";
+/// The oldest that knows all settings of a session, and its name.
+const VERSION_MIN: (i64, &str) = (140_000, "14");
+/// How often a lock is asked for that another process has.
 const POLL: Duration = Duration::from_millis(100);
 /// How long another process may take to migrate.
 const LOCK_LIMIT: Duration = Duration::from_secs(60);
 
-/// Makes the schema and brings it to head. A role that may not make anything gets along where nothing is to be made.
-pub(super) async fn migrate(
-    session: &tokio_postgres::Config,
-    connector: MakeRustlsConnect,
-    schema: &'static str,
-    migrations: &refinery::Runner,
-    config: &Config,
-) -> Result<(), Error> {
-    let (mut client, _connection) = connect_patiently(session, connector, config).await?;
-    if is_at_head(&mut client, schema, migrations).await? {
+/// Makes the schema and brings it to head. A role that may not make anything gets along where nothing is to be made. A migration
+/// may take as long as it needs; everything else is given up after `patience`.
+pub(super) async fn migrate(client: &mut Client, schema: &str, migrations: &refinery::Runner, patience: Duration) -> Result<(), Error> {
+    let known = migrations.get_migrations();
+    if look(client, schema, known, patience).await?.missing.is_empty() {
         return Ok(());
     }
     // Given back with the connection, however this ends.
-    lock(&client, schema).await?;
-    if !look(&client, schema).await?.has_schema {
-        let row = client.query_one(queries::create_schema.postgres.text, &[&schema]).await?;
-        client
-            .batch_execute(row.get("statement"))
-            .await
-            .map_err(|error| Error::Unavailable(format!("create schema {schema}: {}", told(&error))))?;
+    lock(client, schema, patience).await?;
+    let found = look(client, schema, known, patience).await?;
+    apply(client, schema, found).await
+}
+
+/// What is there, and what is not.
+struct Found<'a> {
+    has_schema: bool,
+    has_history: bool,
+    missing: Vec<&'a Migration>,
+}
+
+async fn look<'a>(client: &Client, schema: &str, known: &'a [Migration], patience: Duration) -> Result<Found<'a>, Error> {
+    let look = async {
+        let server = client.query_one(queries::find_server.postgres.text, &[&schema, &HISTORY]).await?;
+        let (encoding, version): (String, i64) = (server.get("encoding"), server.get("version"));
+        serves(&encoding, version).map_err(Error::Unavailable)?;
+        let has_history = server.get("has_history");
+        let applied = if has_history { client.query(queries::list_migrations.postgres.text, &[]).await? } else { Vec::new() };
+        let applied: Vec<_> = applied.iter().map(|row| (row.get("version"), row.get("name"), row.get("checksum"))).collect();
+        let missing = missing(&applied, known).map_err(|why| Error::Internal(format!("migrate {schema}: {why}")))?;
+        Ok(Found { has_schema: server.get("has_schema"), has_history, missing })
+    };
+    timeout(patience, look).await.unwrap_or_else(|_| Err(silent()))
+}
+
+/// Why a server is of no use to us, if it is not.
+fn serves(encoding: &str, version: i64) -> Result<(), String> {
+    if version < VERSION_MIN.0 {
+        return Err(format!("it is PostgreSQL {}: {} or newer is needed", version / 10_000, VERSION_MIN.1));
     }
-    // Grouped: all missing migrations are one transaction, so one that fails leaves the old state.
-    let runner = refinery::Runner::new(migrations.get_migrations()).set_grouped(true);
-    let report = runner.run_async(&mut client).await.map_err(|error| failed(schema, &error))?;
-    for migration in report.applied_migrations() {
-        tracing::info!(schema, %migration, "migrated");
+    if encoding != "UTF8" {
+        return Err(format!("the database's encoding is {encoding}: create it with encoding 'UTF8'"));
     }
     Ok(())
 }
 
-/// Connects; waits for a server that is not there yet, but not for one that refuses us.
-async fn connect_patiently(
-    session: &tokio_postgres::Config,
-    connector: MakeRustlsConnect,
-    config: &Config,
-) -> Result<(Client, AbortOnDropHandle<()>), Error> {
-    let until = Instant::now() + Duration::from_secs(config.start_timeout_s);
-    let mut is_told = false;
-    loop {
-        let error = match timeout(Duration::from_millis(config.connect_timeout_ms), session.connect(connector.clone())).await {
-            Ok(Ok((client, connection))) => return Ok((client, AbortOnDropHandle::new(tokio::spawn(connection.map(drop))))),
-            // It is starting up, shutting down, or has no connection to spare; anything else the server says stays so.
-            Ok(Err(error)) if error.code().is_some_and(|state| !["57", "53"].contains(&&state.code()[..2])) => return Err(error.into()),
-            Ok(Err(error)) => Error::from(error),
-            Err(_) => Error::Unavailable("no answer in time".to_owned()),
+/// Those that were not applied (version, name, checksum), in their order; or why these are no histories of each other.
+fn missing<'a>(applied: &[(i32, String, String)], known: &'a [Migration]) -> Result<Vec<&'a Migration>, String> {
+    for (version, name, checksum) in applied {
+        let there = format!("the database has migration V{version}__{name}");
+        let Some(ours) = known.iter().find(|migration| migration.version() == *version) else {
+            return Err(format!("{there}, which this version does not know: start a newer superapp"));
         };
-        if Instant::now() >= until || matches!(error, Error::Internal(_)) {
-            return Err(error);
+        if (ours.name(), ours.checksum().to_string()) != (name, checksum.clone()) {
+            return Err(format!("{there} with another text than {ours} of this version"));
         }
-        if !is_told {
-            tracing::warn!(%error, "waiting for the database");
-            is_told = true;
-        }
-        sleep(POLL).await;
     }
-}
-
-/// What is there.
-struct Found {
-    has_schema: bool,
-    has_migrations: bool,
-}
-
-async fn look(client: &Client, schema: &str) -> Result<Found, Error> {
-    let row = client.query_one(queries::find_server.postgres.text, &[&schema, &MIGRATIONS]).await?;
-    let encoding: String = row.get("encoding");
-    if encoding != "UTF8" {
-        return Err(Error::Unavailable(format!("the database's encoding is {encoding}: create it with encoding 'UTF8'")));
+    let is_applied = |migration: &&Migration| applied.iter().any(|(version, ..)| *version == migration.version());
+    let mut missing: Vec<&Migration> = known.iter().filter(|migration| !is_applied(migration)).collect();
+    missing.sort_by_key(|migration| migration.version());
+    if let (Some(first), Some((version, name, _))) = (missing.first(), applied.last())
+        && first.version() < *version
+    {
+        return Err(format!("migration {first} was left out when V{version}__{name} was applied"));
     }
-    Ok(Found { has_schema: row.get("has_schema"), has_migrations: row.get("has_migrations") })
+    Ok(missing)
 }
 
-async fn is_at_head(client: &mut Client, schema: &str, migrations: &refinery::Runner) -> Result<bool, Error> {
-    if !look(client, schema).await?.has_migrations {
-        return Ok(false);
-    }
-    let applied = migrations.get_applied_migrations_async(client).await.map_err(|error| failed(schema, &error))?;
-    Ok(applied == *migrations.get_migrations())
-}
-
-async fn lock(client: &Client, schema: &str) -> Result<(), Error> {
+async fn lock(client: &Client, schema: &str, patience: Duration) -> Result<(), Error> {
     let until = Instant::now() + LOCK_LIMIT;
     loop {
-        let row = client.query_one(queries::try_migration_lock.postgres.text, &[&schema]).await?;
+        let try_lock = queries::try_migration_lock.postgres.text;
+        let row = timeout(patience, client.query_one(try_lock, &[&schema])).await.map_err(|_| silent())??;
         if row.get("is_taken") {
             return Ok(());
         }
@@ -113,21 +104,51 @@ async fn lock(client: &Client, schema: &str) -> Result<(), Error> {
     }
 }
 
-/// What refinery says, in one sentence: it wraps the database's own words twice.
-fn failed(schema: &str, error: &refinery::Error) -> Error {
-    use refinery::error::Kind;
-    let what = match error.kind() {
-        Kind::Connection(doing, cause) => {
-            let cause = cause.downcast_ref::<tokio_postgres::Error>().map_or_else(|| cause.to_string(), told);
-            format!("{doing}: {cause}; nothing was changed")
-        }
-        Kind::MissingVersion(migration) => {
-            format!("the database has migration {migration}, which this version does not know: start a newer superapp")
-        }
-        Kind::DivergentVersion(applied, known) => {
-            format!("migration {applied} was applied with another text than {known} of this version")
-        }
-        other => other.to_string(),
-    };
-    Error::Internal(format!("migrate {schema}: {what}"))
+/// All of it is one transaction, so one that fails leaves the old state.
+async fn apply(client: &mut Client, schema: &str, found: Found<'_>) -> Result<(), Error> {
+    let transaction = client.transaction().await?;
+    let failed = |doing: &str, error| undone(&format!("migrate {schema}: {doing}"), error);
+    transaction.batch_execute(queries::lift_statement_timeout.postgres.text).await?;
+    if !found.has_schema {
+        let row = transaction.query_one(queries::create_schema.postgres.text, &[&schema]).await?;
+        transaction.batch_execute(row.get("statement")).await.map_err(|error| failed("create schema", error))?;
+    }
+    if !found.has_history {
+        transaction.batch_execute(queries::create_history.postgres.text).await.map_err(|error| failed("create the history", error))?;
+    }
+    for migration in &found.missing {
+        let failed = |error| failed(&migration.to_string(), error);
+        transaction.batch_execute(migration.sql().unwrap_or_default()).await.map_err(failed)?;
+        let (version, name, checksum) = (migration.version(), migration.name(), migration.checksum().to_string());
+        transaction.execute(queries::insert_migration.postgres.text, &[&version, &name, &checksum]).await.map_err(failed)?;
+    }
+    transaction.commit().await?;
+    for migration in found.missing {
+        tracing::info!(schema, %migration, "migrated");
+    }
+    Ok(())
+}
+
+/// What PostgreSQL says, and what we did.
+fn undone(doing: &str, error: tokio_postgres::Error) -> Error {
+    let text = format!("{doing}: {}; nothing was changed", told(&error));
+    match Error::from(error) {
+        Error::Unavailable(_) => Error::Unavailable(text),
+        _ => Error::Internal(text),
+    }
+}
+
+fn silent() -> Error {
+    Error::Unavailable("the server does not answer".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_told() {
+        assert_eq!(serves("UTF8", 130_011), Err("it is PostgreSQL 13: 14 or newer is needed".to_owned()));
+        assert_eq!(serves("UTF8", 140_000), Ok(()));
+    }
 }

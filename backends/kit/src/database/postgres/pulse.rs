@@ -7,10 +7,12 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use futures_util::FutureExt;
 use tokio::time::{sleep, timeout};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::Client;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::super::locked;
+use super::connect;
+use super::tls::Connector;
 use crate::database::Error;
 use crate::health::Check;
 
@@ -27,9 +29,9 @@ pub(super) struct Pulse {
 
 impl Pulse {
     /// Begins to ask, and shows operators how busy `pool` is.
-    pub(super) fn start(schema: &'static str, session: tokio_postgres::Config, connector: MakeRustlsConnect, pool: Pool) -> Self {
+    pub(super) fn start(schema: &'static str, session: tokio_postgres::Config, connector: Connector, pool: Pool) -> Self {
         let seen = Arc::new(Mutex::new(Check::pass()));
-        let tasks = [tokio::spawn(ask(session, connector, seen.clone())), tokio::spawn(watch(schema, pool))];
+        let tasks = [tokio::spawn(ask(schema, session, connector, seen.clone())), tokio::spawn(watch(schema, pool))];
         Self { seen, _tasks: tasks.map(AbortOnDropHandle::new) }
     }
 
@@ -38,34 +40,50 @@ impl Pulse {
     }
 }
 
-async fn ask(session: tokio_postgres::Config, connector: MakeRustlsConnect, seen: Arc<Mutex<Check>>) {
+async fn ask(schema: &'static str, session: tokio_postgres::Config, connector: Connector, seen: Arc<Mutex<Check>>) {
     loop {
-        let why = match timeout(PATIENCE, session.connect(connector.clone())).await {
-            Err(_) => Error::Unavailable("the server does not answer".to_owned()),
+        let why = match timeout(connect::time_limit(&session), session.connect(connector.clone())).await {
+            Err(_) => silent(),
             Ok(Err(error)) => error.into(),
             Ok(Ok((client, connection))) => {
                 let _connection = AbortOnDropHandle::new(tokio::spawn(connection.map(drop)));
-                loop {
-                    match timeout(PATIENCE, client.check_connection()).await {
-                        Ok(Ok(())) => note(&seen, Check::pass()),
-                        Ok(Err(error)) => break error.into(),
-                        Err(_) => break Error::Unavailable("the server does not answer".to_owned()),
-                    }
-                    sleep(EVERY).await;
+                match listen(schema, &client, &seen).await {
+                    // Only the connection is gone, as far as one can see: a new one will tell.
+                    None => continue,
+                    Some(why) => why,
                 }
             }
         };
-        note(&seen, Check::fail(why.to_string()));
+        note(schema, &seen, Check::fail(why.to_string()));
         sleep(EVERY).await;
     }
 }
 
+/// Asks until there is no answer; why, unless a connection that was good is closed.
+async fn listen(schema: &'static str, client: &Client, seen: &Mutex<Check>) -> Option<Error> {
+    let mut has_answered = false;
+    loop {
+        match timeout(PATIENCE, client.check_connection()).await {
+            Ok(Ok(())) => note(schema, seen, Check::pass()),
+            Ok(Err(error)) if has_answered && error.is_closed() => return None,
+            Ok(Err(error)) => return Some(error.into()),
+            Err(_) => return Some(silent()),
+        }
+        has_answered = true;
+        sleep(EVERY).await;
+    }
+}
+
+fn silent() -> Error {
+    Error::Unavailable("the server does not answer".to_owned())
+}
+
 /// Keeps what was seen; a change goes to the log.
-fn note(seen: &Mutex<Check>, now: Check) {
+fn note(schema: &'static str, seen: &Mutex<Check>, now: Check) {
     let before = std::mem::replace(&mut *locked(seen), now.clone());
     match (before.detail, now.detail) {
-        (None, Some(why)) => tracing::warn!("the database is away: {why}"),
-        (Some(_), None) => tracing::info!("the database is back"),
+        (None, Some(why)) => tracing::warn!(schema, "the database is away: {why}"),
+        (Some(_), None) => tracing::info!(schema, "the database is back"),
         _ => {}
     }
 }

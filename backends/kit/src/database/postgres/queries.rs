@@ -5,8 +5,12 @@ crate::queries! {
     begin: postgres,
     begin_snapshot: postgres,
     commit: postgres,
+    create_history: postgres,
     create_schema: postgres,
     find_server: postgres,
+    insert_migration: postgres,
+    lift_statement_timeout: postgres,
+    list_migrations: postgres,
     rollback: postgres,
     try_migration_lock: postgres,
 }

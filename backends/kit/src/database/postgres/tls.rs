@@ -10,7 +10,12 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_postgres::Socket;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// The name of a server that is found by its path or its address alone: no certificate is for it.
+const NAMELESS: &str = "nameless.invalid";
 
 /// Who may say who the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +29,22 @@ pub(super) enum Trust {
 }
 
 /// How to make a connection secret.
-pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect, String> {
+#[derive(Clone)]
+pub(super) struct Connector(MakeRustlsConnect);
+
+impl MakeTlsConnect<Socket> for Connector {
+    type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+    type TlsConnect = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
+    type Error = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Error;
+
+    /// Asked for every connection, also for one that stays plain: then, too, it must be a name.
+    fn make_tls_connect(&mut self, host: &str) -> Result<Self::TlsConnect, Self::Error> {
+        MakeTlsConnect::<Socket>::make_tls_connect(&mut self.0, if host.is_empty() { NAMELESS } else { host })
+    }
+}
+
+/// The way that fits who is trusted.
+pub(super) fn connector(trust: &Trust) -> Result<Connector, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| error.to_string())?;
@@ -33,7 +53,7 @@ pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect, String> {
         Trust::System => builder.with_root_certificates(of_the_system()?),
         Trust::File(path) => builder.with_root_certificates(of_a_file(path)?),
     };
-    Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
+    Ok(Connector(MakeRustlsConnect::new(config.with_no_client_auth())))
 }
 
 fn of_the_system() -> Result<RootCertStore, String> {
