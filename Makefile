@@ -39,7 +39,7 @@ test-system: ## The whole system from outside, the README, and the structure
 
 chaos: ## Ten minutes of chat while everything around it breaks; CHAOS_SECONDS and CHAOS_SEED choose
 	@deploy/need cargo cc cmake postgres redis-server
-	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} cargo test -q -p superapp --test system chaos -- --nocapture
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} cargo test -q -p superapp --test chaos -- --nocapture
 
 check: ## Formatting, lints, and the absences that hold the structure
 	@deploy/need cargo cc cmake cargo-fmt cargo-clippy

@@ -14,18 +14,3 @@ crate::queries! {
     rollback: postgres,
     try_migration_lock: postgres,
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::database::postgres::{Config, Postgres};
-
-    #[tokio::test]
-    async fn every_query_fits_any_schema() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/kit/queries");
-        let database = servers::Database::create();
-        let nothing = || refinery::Runner::new(&[]);
-        let address = database.url().parse().expect("an address");
-        let postgres = Postgres::open(&address, "nothing", &nothing(), &Config::for_tests()).await.expect("open");
-        assert_eq!(crate::sql::check::check(folder.as_ref(), super::ALL, &nothing(), (&postgres, &nothing())).await, Ok(()));
-    }
-}

@@ -4,9 +4,16 @@
 //! `CHAOS_SECONDS` says how long (`make chaos` takes ten minutes), `CHAOS_SEED` repeats the random choices of a run; the seed is
 //! printed. `client` is who talks, `faults` what breaks, `verdict` what must hold.
 
+// A client fails where something is not as it expects.
+#![allow(clippy::unwrap_used)]
+
 mod client;
 mod faults;
 mod random;
+// The stories of the system use the rest of it.
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../support/mod.rs"]
+mod support;
 mod verdict;
 
 use std::sync::Arc;
