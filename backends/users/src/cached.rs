@@ -1,6 +1,6 @@
 //! Users by id, through the cache: what it knows is not asked of the database again.
 //!
-//! The cache keeps the JSON as it is sent. It is filled on read and on every change; a deleted user leaves `Gone` behind, so
+//! The cache keeps the JSON as it is sent. It is filled on read and on every change, not for a new user, whom nobody may ask for; a deleted user leaves `Gone` behind, so
 //! that a reader who looked before the deletion cannot bring him back. Who misses at the same time shares one read of the
 //! database; a reader who comes after a change never joins a read from before it.
 
@@ -29,6 +29,15 @@ pub(crate) struct View {
     pub(crate) id: Uuid,
     pub(crate) version: u64,
     pub(crate) json: Bytes,
+}
+
+impl View {
+    /// The user as sent.
+    pub(crate) fn of(user: &User) -> Result<Self, Error> {
+        let mut json = serde_json::to_vec(user).map_err(|error| kit::database::Error::Internal(format!("write user: {error}")))?;
+        json.push(b'\n');
+        Ok(View { id: user.id, version: user.version, json: Bytes::from(json) })
+    }
 }
 
 impl CachedUsers {
@@ -70,9 +79,7 @@ impl CachedUsers {
     }
 
     async fn fill(&self, user: &User) -> Result<View, Error> {
-        let mut json = serde_json::to_vec(user).map_err(|error| kit::database::Error::Internal(format!("write user: {error}")))?;
-        json.push(b'\n');
-        let view = View { id: user.id, version: user.version, json: Bytes::from(json) };
+        let view = View::of(user)?;
         self.cache.put(&key(user.id), Entry::Row { version: view.version, value: view.json.clone() }).await;
         Ok(view)
     }

@@ -14,5 +14,5 @@ pub(crate) async fn create_user(body: Body, users: Users) -> Result<View, Error>
     users.store.insert_user(user.clone()).await?;
     metrics::counter!("users_created_total").increment(1);
     Happening::new("user.created", now, Some(user.id.to_string()), None).publish(&*users.bus);
-    users.cached.keep(&user).await
+    View::of(&user)
 }
