@@ -247,6 +247,28 @@ async fn replicas_that_die_or_hang_are_routed_around() {
 }
 
 #[tokio::test]
+async fn several_processes_share_a_redis_cluster() {
+    let cluster = servers::RedisCluster::start();
+    let system = Setup::production().set(&format!("redis_url={}", cluster.url())).start().await;
+    let mut sockets = sockets(&system).await;
+    everyone_hears_everyone(&mut sockets, SOON).await;
+    let ada = system.sign_up("ada").await;
+    let path = format!("/users/{}", ada["id"].as_str().unwrap());
+    let [writer, reader] = system.replicas(Role::Users)[..] else { panic!("there are two") };
+    assert_eq!(system.get_at(reader, &path).await.status, 200);
+    assert_eq!(system.patch_at(writer, &path, &json!({ "name": "Ada the second" })).await.status, 200);
+    assert_eq!(system.get_at(reader, &path).await.json()["name"], "Ada the second");
+
+    cluster.nodes()[1].kill();
+    eventually("the death of a node shows", async || status(&system).await == "warn").await;
+    everyone_hears_everyone(&mut sockets, SOON).await;
+    assert_eq!(system.get_at(reader, &path).await.json()["name"], "Ada the second");
+    cluster.nodes()[1].start_again();
+    eventually("its return shows", async || status(&system).await == "pass").await;
+    everyone_hears_everyone(&mut sockets, SOON).await;
+}
+
+#[tokio::test]
 async fn outsiders_hear_the_documented_message_in_redis() {
     let system = System::production().await;
     let mut heard = system.redis().listen("PSUBSCRIBE superapp:chat:*");
