@@ -4,5 +4,6 @@
 select
     current_setting('server_encoding') as encoding,
     current_setting('server_version_num')::bigint as version,
+    current_setting('synchronous_commit') = 'off' as is_lazy,
     exists (select from pg_catalog.pg_namespace where nspname = $1::text) as has_schema,
     to_regclass(quote_ident($1) || '.' || quote_ident($2::text)) is not null as has_history

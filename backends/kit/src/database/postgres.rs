@@ -98,10 +98,11 @@ impl Postgres {
     pub async fn open(address: &Address, schema: &'static str, migrations: &refinery::Runner, config: &Config) -> Result<Self, Error> {
         let open = async {
             let connector = tls::connector(&address.trust).map_err(Error::Unavailable)?;
-            let session = connect::session(address, schema, config);
+            let mut session = connect::session(address, schema, config);
             let patience = Duration::from_millis(config.statement_timeout_ms) + GRACE;
             let (mut client, connection) = connect::patiently(&session, &connector, config).await?;
-            migrate::migrate(&mut client, schema, migrations, patience).await?;
+            let durability = migrate::migrate(&mut client, schema, migrations, patience).await?;
+            connect::make_durable(&mut session, durability);
             drop((client, connection));
             let recycling_method = RecyclingMethod::Fast;
             let manager = Manager::from_config(session.clone(), connector.clone(), ManagerConfig { recycling_method });

@@ -10,7 +10,7 @@ use tokio_postgres::config::{Host, SslMode};
 use super::tls::Trust;
 
 /// A connection that is idle for so long is asked whether its other end is still there, unless the URL says otherwise.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 
 /// A server, a database on it and who we are there. Shows no password.
 #[derive(Clone)]

@@ -9,6 +9,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::address::KEEPALIVE_IDLE;
+use super::migrate::Durability;
 use super::tls::Connector;
 use super::{Address, Config};
 use crate::database::Error;
@@ -29,6 +31,10 @@ pub(super) fn session(address: &Address, schema: &str, config: &Config) -> tokio
     let (statement, idle) = (config.statement_timeout_ms, config.idle_in_transaction_timeout_ms);
     let mut options = format!("-c statement_timeout={statement} -c idle_in_transaction_session_timeout={idle}");
     options.push_str(&format!(" -c client_connection_check_interval={CLIENT_CHECK_MS}"));
+    // So that the server, too, notices a machine that is gone, and gives its locks back.
+    let (keep_idle, keep_interval) = (KEEPALIVE_IDLE.as_secs(), KEEPALIVE_INTERVAL.as_secs());
+    options.push_str(&format!(" -c tcp_keepalives_idle={keep_idle} -c tcp_keepalives_interval={keep_interval}"));
+    options.push_str(&format!(" -c tcp_keepalives_count={KEEPALIVE_RETRIES}"));
     let given = session.get_options().unwrap_or_default();
     options.push_str(&format!(" {given} -c search_path={schema}"));
     session.options(options);
@@ -48,6 +54,15 @@ pub(super) fn session(address: &Address, schema: &str, config: &Config) -> tokio
         session.application_name(format!("superapp {schema}"));
     }
     session
+}
+
+/// What was answered is on disk, also where the server's default is to answer before: unless the URL itself asks for that.
+pub(super) fn make_durable(session: &mut tokio_postgres::Config, durability: Durability) {
+    if durability == Durability::Lazy {
+        // Of the same setting the server takes the last.
+        let options = format!("-c synchronous_commit=on {}", session.get_options().unwrap_or_default());
+        session.options(options);
+    }
 }
 
 /// How long connecting may take: each host has its time, so that one that is dead does not use up that of the others.

@@ -23,15 +23,32 @@ const LOCK_LIMIT: Duration = Duration::from_secs(60);
 
 /// Makes the schema and brings it to head. A role that may not make anything gets along where nothing is to be made. A migration
 /// may take as long as it needs; everything else is given up after `patience`.
-pub(super) async fn migrate(client: &mut Client, schema: &str, migrations: &refinery::Runner, patience: Duration) -> Result<(), Error> {
+pub(super) async fn migrate(
+    client: &mut Client,
+    schema: &str,
+    migrations: &refinery::Runner,
+    patience: Duration,
+) -> Result<Durability, Error> {
     let known = migrations.get_migrations();
-    if look(client, schema, known, patience).await?.missing.is_empty() {
-        return Ok(());
+    let found = look(client, schema, known, patience).await?;
+    let durability = found.durability;
+    if found.missing.is_empty() {
+        return Ok(durability);
     }
     // Given back with the connection, however this ends.
     lock(client, schema, patience).await?;
     let found = look(client, schema, known, patience).await?;
-    apply(client, schema, found).await
+    apply(client, schema, found).await?;
+    Ok(durability)
+}
+
+/// When the server answers a commit, if nobody tells it otherwise (`synchronous_commit`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// When it is on its disk at least.
+    Durable,
+    /// Before.
+    Lazy,
 }
 
 /// What is there, and what is not.
@@ -39,6 +56,7 @@ struct Found<'a> {
     has_schema: bool,
     has_history: bool,
     missing: Vec<&'a Migration>,
+    durability: Durability,
 }
 
 async fn look<'a>(client: &Client, schema: &str, known: &'a [Migration], patience: Duration) -> Result<Found<'a>, Error> {
@@ -50,7 +68,8 @@ async fn look<'a>(client: &Client, schema: &str, known: &'a [Migration], patienc
         let applied = if has_history { client.query(queries::list_migrations.postgres.text, &[]).await? } else { Vec::new() };
         let applied: Vec<_> = applied.iter().map(|row| (row.get("version"), row.get("name"), row.get("checksum"))).collect();
         let missing = missing(&applied, known).map_err(|why| Error::Internal(format!("migrate {schema}: {why}")))?;
-        Ok(Found { has_schema: server.get("has_schema"), has_history, missing })
+        let durability = if server.get("is_lazy") { Durability::Lazy } else { Durability::Durable };
+        Ok(Found { has_schema: server.get("has_schema"), has_history, missing, durability })
     };
     timeout(patience, look).await.unwrap_or_else(|_| Err(silent()))
 }

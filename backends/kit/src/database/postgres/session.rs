@@ -30,12 +30,21 @@ pub(super) struct Session {
     in_transaction: AtomicBool,
     /// The server owes an answer, and the time for it is over.
     is_silent: AtomicBool,
+    /// The server has become a standby; another connection may lead to the one that writes now.
+    is_read_only: AtomicBool,
 }
 
 impl Session {
     pub(super) fn new(connection: Object, connector: Connector, patience: Duration) -> Self {
-        let (in_transaction, is_silent) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { connection: Some(connection), connector, patience, outstanding: AtomicUsize::new(0), in_transaction, is_silent }
+        Self {
+            connection: Some(connection),
+            connector,
+            patience,
+            outstanding: AtomicUsize::new(0),
+            in_transaction: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
+            is_read_only: AtomicBool::new(false),
+        }
     }
 
     /// Runs a statement; prepared once per connection.
@@ -94,6 +103,9 @@ impl Session {
             if [SqlState::FEATURE_NOT_SUPPORTED, SqlState::INVALID_SQL_STATEMENT_NAME].iter().any(|state| error.code() == Some(state)) {
                 connection.statement_cache.clear();
             }
+            if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) {
+                self.is_read_only.store(true, Relaxed);
+            }
             error.into()
         })
     }
@@ -105,7 +117,7 @@ impl Drop for Session {
         let in_transaction = *self.in_transaction.get_mut();
         let is_clean = *self.outstanding.get_mut() == 0 && !in_transaction;
         match Handle::try_current() {
-            _ if *self.is_silent.get_mut() => drop(Object::take(connection)),
+            _ if *self.is_silent.get_mut() || *self.is_read_only.get_mut() => drop(Object::take(connection)),
             _ if is_clean => drop(connection),
             Ok(runtime) => drop(runtime.spawn(part(connection, self.connector.clone(), in_transaction))),
             Err(_) => drop(Object::take(connection)),

@@ -178,7 +178,6 @@ async fn what_the_server_refuses_is_an_error_of_its_kind_and_the_connection_stay
     for (code, is_expected) in [
         ("40001", is_unavailable as fn(&Error) -> bool),
         ("42501", is_unavailable),
-        ("25006", is_unavailable),
         ("53300", is_unavailable),
         ("55P03", is_unavailable),
         ("57014", is_unavailable),
@@ -209,4 +208,17 @@ async fn a_table_that_changes_shape_costs_an_error_at_most() {
     // What is prepared on the connection no longer fits.
     postgres.query(list, &[]).await.expect_err("the plan is stale");
     postgres.query(list, &[]).await.expect("an answer");
+}
+
+#[tokio::test]
+async fn a_server_that_became_read_only_is_connected_to_anew() {
+    let database = Database::create();
+    let postgres = open_with(&database.url(), &Config { connections_max: 1, ..Config::for_tests() }).await.expect("a database");
+    insert(&postgres, 1).await.expect("it writes");
+    database.run(&format!("alter database {} set default_transaction_read_only = on", name(&database)));
+    insert(&postgres, 2).await.expect("a connection keeps what it has begun with");
+    postgres.query(sql("set default_transaction_read_only = on"), &[]).await.expect("as after a failover");
+    assert!(matches!(insert(&postgres, 3).await, Err(Error::Unavailable(text)) if text.contains("read-only")));
+    database.run(&format!("set transaction read write; alter database {} set default_transaction_read_only = off", name(&database)));
+    until("it writes again", async || insert(&postgres, 4).await.is_ok()).await;
 }

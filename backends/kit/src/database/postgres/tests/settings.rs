@@ -59,3 +59,18 @@ fn each_host_has_its_time() {
     assert_eq!(limit("postgres://h,i,j/x"), Duration::from_secs(6));
     assert_eq!(limit("postgres://h,i/x?connect_timeout=3"), Duration::from_secs(6));
 }
+
+#[tokio::test]
+async fn what_is_answered_is_on_disk_unless_the_url_asks_for_less() {
+    let database = Database::create();
+    database.run(&format!("alter database {} set synchronous_commit = off", name(&database)));
+    let commit = async |url: &str| {
+        let row = open(url).await.query_one(sql("select current_setting('synchronous_commit')"), &[]).await.expect("a setting");
+        row.get::<_, String>(0)
+    };
+    assert_eq!(commit(&database.url()).await, "on");
+    let asked = format!("{}?options=-c%20synchronous_commit%3Doff", database.url());
+    assert_eq!(commit(&asked).await, "off");
+    database.run(&format!("alter database {} set synchronous_commit = remote_apply", name(&database)));
+    assert_eq!(commit(&database.url()).await, "remote_apply", "more is never turned into less");
+}
