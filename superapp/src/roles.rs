@@ -48,9 +48,10 @@ pub(crate) async fn run(settings: Settings, role: Role) -> anyhow::Result<()> {
     let contents = if banner::is_shown() { stores.contents().await } else { Vec::new() };
     let drain_limit = std::time::Duration::from_secs(settings.gateway.config.drain_s);
     let data = settings.data.clone();
+    let places = stores::places(&data, role);
 
     let mut running = start::start(settings, role, ports, stores, metrics).await?;
-    banner::ready(&addresses, &data.places(role), &contents, started.elapsed());
+    banner::ready(&addresses, &places, &contents, started.elapsed());
     notice::what_does_not_cross(role, &data);
 
     tokio::select! {

@@ -63,6 +63,14 @@ impl Stores {
     }
 }
 
+/// Where the backends that `role` plays keep their data, in a few words; nothing where it plays none.
+pub(crate) fn places(data: &Data, role: Role) -> String {
+    let all = [(Role::Users, &data.users), (Role::Chat, &data.chat), (Role::Analytics, &data.analytics)];
+    let mut places: Vec<String> = all.iter().filter(|(played, _)| role.plays(*played)).map(|(_, place)| place.to_string()).collect();
+    places.dedup();
+    places.join(", ")
+}
+
 /// Opening a file blocks.
 async fn in_folder<S: Send + 'static>(folder: &Path, open: fn(&Path) -> Result<S, Error>) -> anyhow::Result<S> {
     let folder = folder.to_owned();

@@ -9,7 +9,6 @@ use kit::database::postgres::{Address, Config};
 use super::finding::Finding;
 use super::judge::{section, text};
 use super::layers::Layers;
-use crate::roles::Role;
 
 /// Where each backend keeps its data, and what connects the processes.
 #[derive(Debug, Clone)]
@@ -54,14 +53,6 @@ impl Data {
         let database = section(layers, "database", &[]);
         let redis = redis(layers);
         Some(Self { users: users?, chat: chat?, analytics: analytics?, database: database?, redis })
-    }
-
-    /// Where the backends that `role` plays keep their data, in a few words; nothing where it plays none.
-    pub(crate) fn places(&self, role: Role) -> String {
-        let all = [(Role::Users, &self.users), (Role::Chat, &self.chat), (Role::Analytics, &self.analytics)];
-        let mut places: Vec<String> = all.iter().filter(|(played, _)| role.plays(*played)).map(|(_, place)| place.to_string()).collect();
-        places.dedup();
-        places.join(", ")
     }
 }
 

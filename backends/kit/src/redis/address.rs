@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo};
-
-use super::nodes::tcp_settings;
 
 const PORT: u16 = 6379;
 
@@ -137,6 +137,15 @@ impl RedisAddress {
         let info = address.into_connection_info().expect("it is one already");
         info.set_redis_settings(settings).set_tcp_settings(tcp_settings())
     }
+}
+
+/// Small messages are sent at once, and a peer that vanished without a word is noticed.
+fn tcp_settings() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(Duration::from_secs(10));
+    settings
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, select_ok, try_join_all};
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{AsyncConnectionConfig, Client, ErrorKind, PushInfo, PushKind, RedisError, ServerErrorKind, Value, cmd, from_redis_value};
 use tokio::sync::mpsc;
 
@@ -146,15 +145,6 @@ async fn open(
     let connect = async { Client::open(address.connection_info(&place))?.get_multiplexed_async_connection_with_config(&config).await };
     let connection = connect.await.map_err(|error: RedisError| format!("{place}: {}", reason(&error)))?;
     Ok(Node { place, slots, connection })
-}
-
-/// Small messages are sent at once, and a peer that vanished without a word is noticed.
-pub(super) fn tcp_settings() -> TcpSettings {
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
-    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
-    #[cfg(target_os = "linux")]
-    let settings = settings.set_user_timeout(Duration::from_secs(10));
-    settings
 }
 
 /// The masters and their slots, from the answer to `CLUSTER SLOTS`: `[from, to, [host, port, …], replicas…]` for each range.

@@ -3,20 +3,17 @@
 use std::collections::{BTreeMap, HashSet};
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::{Pipeline, PushKind, RedisError, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::topics::Topics;
+use super::topics::{HOLD, Topics};
 use super::{Outgoing, lose};
 use crate::bus::Topic;
 use crate::redis::{Nodes, State, reason};
 
-/// How long a message waits for Redis.
-pub(super) const HOLD: Duration = Duration::from_secs(2);
 /// How many messages go together, and of how many bytes: not more than a slow network carries in time.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;

@@ -2,15 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::carrier::HOLD;
 use crate::bus::ring::Ring;
 use crate::bus::{Delivery, Subscription, Topic};
+
+/// How long a message waits for Redis.
+pub(super) const HOLD: Duration = Duration::from_secs(2);
 
 /// The topics that somebody listened to; they stay, since there are few.
 pub(super) struct Topics {
