@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kit::bus::{Bus, Delivery, Subscription};
+use kit::seldom::Seldom;
 use tokio::sync::{Notify, mpsc};
 
 use crate::Error;
@@ -40,6 +41,9 @@ pub(crate) struct Hub {
     /// Told when the bus lost something: heads are compared at once.
     suspicion: Notify,
     members: AtomicU64,
+    malformed: Seldom,
+    /// Rooms whose log is not as far as was heard.
+    ahead: Seldom,
 }
 
 impl Hub {
@@ -47,7 +51,17 @@ impl Hub {
     pub(crate) fn new(store: Arc<dyn Store>, bus: Arc<dyn Bus>, ring_events: usize) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Room>>) {
         let (holes, with_holes) = mpsc::unbounded_channel();
         let teller = Teller::new(bus);
-        let hub = Self { rooms: Mutex::default(), store, teller, ring_events, holes, suspicion: Notify::new(), members: AtomicU64::new(0) };
+        let hub = Self {
+            rooms: Mutex::default(),
+            store,
+            teller,
+            ring_events,
+            holes,
+            suspicion: Notify::new(),
+            members: AtomicU64::new(0),
+            malformed: Seldom::new(),
+            ahead: Seldom::new(),
+        };
         (Arc::new(hub), with_holes)
     }
 
@@ -119,7 +133,13 @@ impl Hub {
             Delivery::Message(payload) => match wire::read(&payload) {
                 Ok(Told::Message(event)) => self.deliver(event),
                 Ok(Told::Heads(heads)) => self.hear_of_heads(heads),
-                Err(error) => tracing::warn!(%error, "the bus brought something that is no event"),
+                Ok(Told::Other { room, seq }) => self.hear_of_heads(BTreeMap::from([(room, seq)])),
+                Err(error) => {
+                    metrics::counter!("chat_bus_malformed_total").increment(1);
+                    if let Some(left_out) = self.malformed.is_time() {
+                        tracing::warn!(%error, left_out, "the bus brought something that is no frame");
+                    }
+                }
             },
             Delivery::Lost => self.suspicion.notify_one(),
         }

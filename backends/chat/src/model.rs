@@ -108,7 +108,7 @@ pub struct Draft {
 }
 
 /// An event of a room's log.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// Where.
     pub room: RoomName,

@@ -12,6 +12,7 @@ pub mod health;
 pub mod http;
 pub mod problem;
 mod redis;
+pub mod seldom;
 pub mod sql;
 
 pub use redis::{InvalidRedisAddress, RedisAddress};

@@ -1,7 +1,7 @@
 //! Errors as the outside sees them: `application/problem+json` (RFC 9457).
 //!
 //! A backend's error says what kind of thing went wrong and its stable code (`Describe`); only this file knows which HTTP
-//! status that is. Internal errors give the client a fixed text; their chain goes to the log, once, in `http::service`.
+//! status that is. Internal errors give the client a fixed text; their chain goes to the log, once.
 
 use std::error::Error;
 use std::fmt;
@@ -9,6 +9,7 @@ use std::fmt;
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::seldom::Seldom;
 use crate::{database, http::BodyError, http::QueryError};
 
 /// What a caller can do about an error; each kind is one HTTP status.
@@ -120,6 +121,25 @@ impl<E: Describe> From<E> for Problem {
             _ => error.to_string(),
         };
         Problem { status: kind.status(), code: error.code(), detail, fields: error.fields().to_vec(), chain: chain(&error) }
+    }
+}
+
+/// An outage makes every request fail; one line a second says so.
+static UNAVAILABLE: Seldom = Seldom::new();
+
+impl Problem {
+    /// Says what was our fault, in the log: every defect, and of what is not available right now a line a second. `request_id` is
+    /// empty where there is no request.
+    pub fn log(&self, request_id: &str) {
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                if let Some(left_out) = UNAVAILABLE.is_time() {
+                    tracing::error!(request_id, code = self.code, left_out, "{}", self.chain);
+                }
+            }
+            status if status.is_server_error() => tracing::error!(request_id, code = self.code, "{}", self.chain),
+            _ => {}
+        }
     }
 }
 

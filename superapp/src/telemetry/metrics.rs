@@ -59,6 +59,7 @@ fn describe() {
     describe_gauge!("chat_sockets_open", "WebSockets open, by replica.");
     describe_counter!("chat_messages_sent_total", "Messages that took their place in a log.");
     describe_counter!("chat_messages_delivered_total", "Messages sent to sockets.");
+    describe_counter!("chat_bus_malformed_total", "Messages on the channels of chat that are no frames.");
     describe_counter!("chat_events_repaired_total", "Events that the bus lost or was late with, read from the log.");
     describe_counter!("chat_gaps_total", "Times a socket was so far behind that it was told of a gap.");
     describe_counter!("analytics_events_accepted_total", "Events counted.");

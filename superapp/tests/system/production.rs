@@ -185,6 +185,24 @@ async fn without_postgres_requests_are_told_to_come_again_and_nothing_acked_is_l
 }
 
 #[tokio::test]
+async fn a_database_that_was_set_back_sends_its_readers_back_too_and_swallows_nothing() {
+    let system = System::production().await;
+    let say =
+        async |text: &str| system.post("/chat/rooms/lobby/messages", &json!({ "user": "bob", "text": text })).await.json()["seq"].clone();
+    let mut alice = system.socket("alice").await;
+    alice.next_of("joined").await;
+    for text in ["one", "two", "three"] {
+        say(text).await;
+        alice.next_of("message").await;
+    }
+    system.sql("delete from chat.events where seq > 1; update chat.rooms set head = 1");
+    assert_eq!(say("after").await, 2);
+    assert_eq!(alice.closed().await.0, 4002);
+    let mut alice = system.socket_at(system.address(Role::Gateway), "user=alice&after=1").await;
+    assert_eq!(alice.next_of("message").await["text"], "after");
+}
+
+#[tokio::test]
 async fn connections_that_are_cut_are_made_again() {
     let system = Setup::production().with_own_postgres().start().await;
     let mut sockets = sockets(&system).await;

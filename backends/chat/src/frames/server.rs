@@ -66,9 +66,7 @@ impl ErrorFrame {
     pub(crate) fn new(error: Error, id: Option<String>) -> Self {
         let retry_after_ms = error.retry_after().map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
         let problem = Problem::from(error);
-        if problem.status.is_server_error() {
-            tracing::error!(code = problem.code, "{}", problem.chain);
-        }
+        problem.log("");
         Self { id, code: problem.code, detail: problem.detail, retry_after_ms }
     }
 

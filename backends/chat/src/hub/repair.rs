@@ -65,9 +65,16 @@ impl Hub {
         if rooms.is_empty() {
             return Ok(());
         }
+        // Before the log is asked: what is delivered was committed by then, so the log cannot be behind it.
+        let delivered: Vec<u64> = rooms.iter().map(|room| room.head()).collect();
         let heads = self.store.list_heads(rooms.iter().map(|room| room.name.clone()).collect()).await?;
-        for (room, head) in rooms.iter().zip(heads) {
-            self.mind_hole(room, room.hear_of(head));
+        for ((room, head), delivered) in rooms.iter().zip(heads).zip(delivered) {
+            if head < delivered {
+                tracing::error!(room = room.name.as_str(), delivered, head, "the log is behind what was delivered: starting over");
+                room.start_over(head);
+            } else {
+                self.mind_hole(room, room.hear_of(head));
+            }
         }
         Ok(())
     }
@@ -78,7 +85,9 @@ impl Hub {
             let events = self.store.list_events_after(room.name.clone(), head, PAGE).await?;
             if events.is_empty() {
                 // Heard of, but not in the log: never from us, since we tell after the commit.
-                tracing::error!(room = room.name.as_str(), head, "the log ends before an event that was heard of");
+                if let Some(left_out) = self.ahead.is_time() {
+                    tracing::error!(room = room.name.as_str(), head, left_out, "the log ends before an event that was heard of");
+                }
                 room.forget_beyond(head);
                 break;
             }

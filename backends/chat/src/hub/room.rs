@@ -32,6 +32,7 @@ struct State {
     /// The repairer knows of the hole.
     is_told: bool,
     members: HashMap<u64, Arc<Notify>>,
+    beginnings: u64,
 }
 
 /// What a member finds after his cursor.
@@ -56,6 +57,7 @@ impl Room {
             heard_of: 0,
             is_told: false,
             members: HashMap::new(),
+            beginnings: 0,
         };
         Self { name, loaded: OnceCell::new(), state: Mutex::new(state) }
     }
@@ -103,6 +105,22 @@ impl Room {
         state.ring.start_at(head);
         state.heard_of = state.heard_of.max(head);
         state.settle()
+    }
+
+    /// Goes back to `head`: the log is not, or no longer, as far as what was delivered (a restored database, a forged message).
+    /// Members have seen what is not there; they have to come again.
+    pub(super) fn start_over(&self, head: u64) {
+        let mut state = self.state();
+        state.ring.start_at(head);
+        state.waiting.clear();
+        state.heard_of = head;
+        state.beginnings += 1;
+        state.tell_members();
+    }
+
+    /// How often the room has begun anew.
+    pub(crate) fn beginnings(&self) -> u64 {
+        self.state().beginnings
     }
 
     /// Takes an event from the sequencer, the bus or the log. Returns whether there is a new hole.

@@ -94,6 +94,31 @@ async fn the_last_event_is_found_though_the_bus_lost_it() {
 }
 
 #[tokio::test]
+async fn a_room_that_is_ahead_of_its_log_starts_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).expect("a store"));
+    let bus: Arc<dyn Bus> = Arc::new(InProcess::default());
+    let side = side(&store, &bus);
+    let news = Arc::new(Notify::new());
+    let here = side.hub.join(&room("a"), &news).await.unwrap();
+    side.sequencer.append(draft("a", "u", "1", None)).await.unwrap();
+    // As if somebody else spoke on the channel, or the database had been set back.
+    let forged = r#"{"type":"message","room":"a","seq":2,"user":"x","text":"forged","at":"2026-01-01T10:00:00.000Z"}"#;
+    bus.publish(TOPIC, "a", bytes::Bytes::from_static(forged.as_bytes()));
+    let started_over = async {
+        while here.room().beginnings() == 0 {
+            news.notified().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), started_over).await.expect("it is noticed");
+    assert_eq!(here.room().head(), 1);
+    assert_eq!(side.sequencer.append(draft("a", "u", "2", None)).await.unwrap().seq, 2);
+    let Read::Events(events) = here.room().read(1, 10) else { panic!("the second message is there") };
+    let frames: Vec<_> = events.iter().map(|event| event.frame_for(event.user())).collect();
+    assert!(frames.len() == 1 && frames[0].contains(r#""text":"2""#), "{frames:?}");
+}
+
+#[tokio::test]
 async fn the_last_to_leave_closes_the_room() {
     let folder = tempfile::tempdir().expect("a folder");
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).expect("a store"));

@@ -3,16 +3,18 @@
 //! `message` for each event, with the sender's own id of it; once a second `heads` of the rooms that were spoken in, which shows
 //! a replica that it has missed the last word.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
 use bytes::Bytes;
 use kit::bus::{Bus, Topic};
+use kit::clock::Timestamp;
 use serde::Deserialize;
 
 use super::locked;
 use crate::frames::{self, ServerFrame};
-use crate::model::{Event, RoomName};
+use crate::model::{ClientId, Event, RoomName, UserName};
 
 /// The topic of the bus that carries all rooms, spread by room.
 pub(crate) const TOPIC: Topic = Topic { name: "chat", shards: 64 };
@@ -23,17 +25,40 @@ pub(super) enum Told {
     Message(Event),
     /// Rooms, and the seq of the newest event of each.
     Heads(BTreeMap<RoomName, u64>),
+    /// An event of a kind that a newer version knows; the log has it.
+    Other {
+        room: RoomName,
+        seq: u64,
+    },
+}
+
+/// A frame as it comes; which fields there are depends on its type.
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    room: Option<RoomName>,
+    seq: Option<u64>,
+    user: Option<UserName>,
+    text: Option<String>,
+    at: Option<Timestamp>,
+    id: Option<ClientId>,
+    rooms: Option<BTreeMap<RoomName, u64>>,
 }
 
 /// Reads what the bus brought.
 pub(super) fn read(payload: &[u8]) -> Result<Told, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Heads {
-        rooms: BTreeMap<RoomName, u64>,
+    let frame: Frame<'_> = serde_json::from_slice(payload)?;
+    let lacking = |what: &str| serde::de::Error::custom(format!("a frame of the type {} lacks {what}", frame.r#type.escape_debug()));
+    match (&*frame.r#type, frame.room, frame.seq, frame.user, frame.text, frame.at, frame.rooms) {
+        ("message", Some(room), Some(seq), Some(user), Some(text), Some(at), _) => {
+            Ok(Told::Message(Event { room, seq, user, text, at, id: frame.id }))
+        }
+        ("message", ..) => Err(lacking("a part of a message")),
+        ("heads", .., Some(rooms)) => Ok(Told::Heads(rooms)),
+        (_, Some(room), Some(seq), ..) => Ok(Told::Other { room, seq }),
+        _ => Err(lacking("room and seq")),
     }
-    // Nearly all are messages, and no frame is both.
-    let message = serde_json::from_slice(payload).map(Told::Message);
-    message.or_else(|error| serde_json::from_slice(payload).map(|heads: Heads| Told::Heads(heads.rooms)).map_err(|_| error))
 }
 
 /// Tells the others of this replica's own doings.
@@ -97,7 +122,15 @@ mod tests {
             assert_eq!(payload, format!("{shown}{end}"));
             assert_eq!(read(&payload).unwrap(), Told::Message(event));
         }
-        assert!(read(b"{\"type\":\"other\"}").is_err() && read(b"x").is_err());
+        for bad in ["x", "{}", r#"{"type":"other"}"#, r#"{"type":"message","room":"ops","seq":1}"#, r#"{"rooms":{"ops":1}}"#] {
+            assert!(read(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_kind_of_event_that_is_not_known_here_is_one_to_be_read_from_the_log() {
+        let edit = r#"{"type":"edit","room":"ops","seq":43,"user":"alice","text":"ho","at":"2026-01-01T10:00:00.000Z"}"#;
+        assert_eq!(read(edit.as_bytes()).unwrap(), Told::Other { room: room("ops"), seq: 43 });
     }
 
     #[test]

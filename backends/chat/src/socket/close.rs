@@ -31,6 +31,8 @@ pub(super) enum End {
     Silent,
     /// The database is away when the client comes; he may try another replica.
     Unavailable,
+    /// A room's log is behind what the client has seen of it.
+    StartedOver,
     /// A flood of pings.
     Flood,
     /// A binary frame.
@@ -63,6 +65,7 @@ impl End {
             End::Goodbye => (CloseCode::Restart, "the server restarts: come back".to_owned()),
             End::Silent => (CloseCode::Library(4000), "nothing was heard of you for too long".to_owned()),
             End::Unavailable => (CloseCode::Library(4001), "the database is away: come back".to_owned()),
+            End::StartedOver => (CloseCode::Library(4002), "the log of a room went back: come again".to_owned()),
             End::Flood => (CloseCode::Policy, "too many pings".to_owned()),
             End::Binary => (CloseCode::Unsupported, "only text frames are understood".to_owned()),
             End::TooBig => (CloseCode::Size, "the frame is too large".to_owned()),

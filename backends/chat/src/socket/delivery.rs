@@ -30,13 +30,16 @@ pub(super) struct Joined {
     head: u64,
     /// Until here the client resumes: everything is read from the log, however much.
     resumes_to: u64,
+    /// How often the room had begun anew by then.
+    beginnings: u64,
 }
 
 impl Joined {
     /// Live, or from `after`; what lies beyond the head is taken as the head.
     pub(super) fn new(member: Member, after: Option<u64>) -> Self {
         let head = member.room().head();
-        Self { member, cursor: after.unwrap_or(head).min(head), head, resumes_to: after.map_or(0, |_| head) }
+        let beginnings = member.room().beginnings();
+        Self { member, cursor: after.unwrap_or(head).min(head), head, resumes_to: after.map_or(0, |_| head), beginnings }
     }
 
     pub(super) fn room(&self) -> &std::sync::Arc<Room> {
@@ -58,6 +61,9 @@ impl Socket {
         let mut has_more = false;
         for index in 0..self.rooms.len() {
             let Some(joined) = self.rooms.get(index) else { break };
+            if joined.beginnings != joined.room().beginnings() {
+                return Err(End::StartedOver);
+            }
             has_more |= match joined.room().read(joined.cursor, STEP) {
                 Read::Nothing => false,
                 Read::Events(events) => self.deliver_events(index, &events).await?,

@@ -82,9 +82,7 @@ where
 
 fn write_problem(response: &mut Response, problem: &Problem, id: &RequestId) {
     let id = id.0.to_str().unwrap_or_default();
-    if problem.status.is_server_error() {
-        tracing::error!(request_id = id, code = problem.code, "{}", problem.chain);
-    }
+    problem.log(id);
     *response.body_mut() = problem.to_json(id).into();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
 }
