@@ -7,7 +7,7 @@
 //! - `address`, `tls`, `connect`: where the server is, how it is believed, and what a connection to it is asked for;
 //! - `migrate`: the schema, brought to head by one process at a time;
 //! - `session`: what a connection is asked; `transaction`: several statements as one;
-//! - `pulse`: whether the server is there, asked now and then on a connection of its own.
+//! - `pulse`: whether the server is there and writes, asked now and then on a connection of its own.
 
 mod address;
 mod connect;
@@ -188,7 +188,9 @@ impl Postgres {
     }
 
     async fn session(&self) -> Result<Session, Error> {
-        Ok(Session::new(self.pool.get().await?, self.connector.clone(), self.patience))
+        let connection = self.pool.get().await;
+        self.pulse.note_connection(&connection);
+        Ok(Session::new(connection?, self.connector.clone(), self.patience))
     }
 }
 
