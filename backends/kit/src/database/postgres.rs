@@ -7,7 +7,7 @@
 //! - `address`, `tls`, `connect`: where the server is, how it is believed, and what a connection to it is asked for;
 //! - `migrate`: the schema, brought to head by one process at a time;
 //! - `session`: what a connection is asked; `transaction`: several statements as one;
-//! - `pulse`: whether the server is there, asked now and then on a connection of its own.
+//! - `pulse`: whether the server is there and writes, asked now and then on a connection of its own.
 
 mod address;
 mod connect;
@@ -100,8 +100,8 @@ impl Postgres {
             let connector = tls::connector(&address.trust).map_err(Error::Unavailable)?;
             let mut session = connect::session(address, schema, config);
             let patience = Duration::from_millis(config.statement_timeout_ms) + GRACE;
-            let (mut client, connection) = connect::patiently(&session, &connector, config).await?;
-            let durability = migrate::migrate(&mut client, schema, migrations, patience).await?;
+            let (client, connection) = connect::patiently(&session, &connector, config).await?;
+            let durability = migrate::migrate(&client, schema, migrations, patience).await?;
             connect::make_durable(&mut session, durability);
             drop((client, connection));
             let recycling_method = RecyclingMethod::Fast;
@@ -188,7 +188,9 @@ impl Postgres {
     }
 
     async fn session(&self) -> Result<Session, Error> {
-        Ok(Session::new(self.pool.get().await?, self.connector.clone(), self.patience))
+        let connection = self.pool.get().await;
+        self.pulse.note_connection(&connection);
+        Ok(Session::new(connection?, self.connector.clone(), self.patience))
     }
 }
 

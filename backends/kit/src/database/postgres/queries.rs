@@ -4,6 +4,7 @@ crate::queries! {
     "kit":
     begin: postgres,
     begin_snapshot: postgres,
+    check_server: postgres,
     commit: postgres,
     create_history: postgres,
     create_schema: postgres,

@@ -154,19 +154,76 @@ async fn connections_that_are_cut_cost_an_error_each_at_most() {
 #[tokio::test]
 async fn a_check_that_loses_its_connection_asks_on_a_new_one_before_it_judges() {
     let (database, postgres) = numbers().await;
-    // It asks with an empty text, which the connection that has migrated does not.
-    let ours = "application_name = 'superapp t' and datname = current_database() and query = ''";
-    let pid = || database.run(&format!("select pid from pg_stat_activity where {ours} and state = 'idle'"));
-    until("the check is connected", async || pid().len() == 1).await;
+    // By its question it is told from the connection that has migrated.
+    let ours = "application_name = 'superapp t' and datname = current_database() and query like '%pg_is_in_recovery%'";
+    let pid = || database.run(&format!("select pid from pg_stat_activity where {ours}"));
+    // It asks for the second time.
+    let again = format!("select pid from pg_stat_activity where {ours} and query_start > backend_start + interval '400 ms'");
+    until("the check is connected, and has had an answer", async || !database.run(&again).is_empty()).await;
     let before = pid();
     database.run(&format!("select pg_terminate_backend({})", before[0][0]));
     until("it is connected again", async || {
-        assert_eq!(postgres.check().status, Status::Pass);
+        assert_eq!(postgres.check(), Check::pass());
         let now = pid();
         !now.is_empty() && now != before
     })
     .await;
-    assert_eq!(postgres.check().status, Status::Pass);
+    assert_eq!(postgres.check(), Check::pass());
+}
+
+#[tokio::test]
+async fn a_server_that_only_reads_is_told_until_it_writes_again() {
+    let (database, postgres) = numbers().await;
+    check_is(&postgres, Status::Pass).await;
+    let set = |what: &str| format!("set transaction read write; alter database {} {what}", name(&database));
+    for back in ["set default_transaction_read_only = off", "reset default_transaction_read_only"] {
+        database.run(&set("set default_transaction_read_only = on"));
+        check_is(&postgres, Status::Warn).await;
+        assert_eq!(postgres.check(), Check::warn("cannot write: the server is read-only"));
+        assert_eq!(count(&postgres).await, 0, "reads go on");
+        // Also seen by a connection that was made meanwhile.
+        let ours = "application_name = 'superapp t' and datname = current_database() and query like '%pg_is_in_recovery%'";
+        let pids = || database.run(&format!("select pid from pg_stat_activity where {ours}"));
+        let before = pids();
+        until("the check has a new connection", async || !pids().is_empty() && pids() != before).await;
+        assert_eq!(postgres.check().status, Status::Warn);
+        database.run(&set(back));
+        check_is(&postgres, Status::Pass).await;
+    }
+    database.run(&set("set default_transaction_read_only = on"));
+    let writing = open(&format!("{}?options=-c%20default_transaction_read_only%3Doff", database.url())).await;
+    check_is(&postgres, Status::Warn).await;
+    insert(&writing, 1).await.expect("the URL has the last word");
+    assert_eq!(writing.check(), Check::pass());
+}
+
+#[tokio::test]
+async fn a_pool_that_gets_no_more_connections_is_told_until_it_does() {
+    let database = Database::create();
+    let role = format!("limited_{}", uuid::Uuid::now_v7().simple());
+    database.run(&format!("create role {role} login password 'few'; grant create on database {} to {role}", name(&database)));
+    let url = database.url();
+    let (_, place) = url.rsplit_once('@').expect("a role and a host");
+    let patient = Config { idle_in_transaction_timeout_ms: 60_000, ..Config::for_tests() };
+    let postgres = open_with(&format!("postgres://{role}:few@{place}"), &patient).await.expect("a database");
+    let held = postgres.begin().await.expect("a transaction");
+    let asking = "query like '%pg_is_in_recovery%'";
+    until("the check is connected", async || connections(&database, asking) == 1 && connections(&database, "true") == 2).await;
+    database.run(&format!("alter role {role} connection limit 2"));
+
+    assert_unavailable(insert(&postgres, 1).await, "too many connections for role");
+    let Check { status: Status::Warn, detail: Some(why) } = postgres.check() else { panic!("{:?}", postgres.check()) };
+    assert!(why.starts_with("no new connections: too many connections for role"), "{why}");
+    // Who asks no more is not warned for ever.
+    check_is(&postgres, Status::Pass).await;
+    assert_unavailable(insert(&postgres, 1).await, "too many connections for role");
+    assert_eq!(postgres.check().status, Status::Warn);
+    database.run(&format!("alter role {role} connection limit 3"));
+    insert(&postgres, 1).await.expect("there is one more");
+    assert_eq!(postgres.check(), Check::pass());
+    held.end(Ok::<_, Error>(())).await.expect("a commit");
+    drop(postgres);
+    database.run(&format!("drop owned by {role} cascade; drop role {role}"));
 }
 
 #[tokio::test]
