@@ -55,7 +55,7 @@ impl Redis {
     pub fn start(address: RedisAddress, prefix: &str) -> Self {
         let topics = Arc::new(Topics::new(prefix));
         let hearing = topics.clone();
-        let link = Link::start(address, Arc::new(move |push| hearing.hear(push)));
+        let link = Link::start(address, Arc::new(move |push| hearing.hear(push)), None);
         let (queue, queued) = mpsc::unbounded_channel();
         let carrier = Carrier::new(topics.clone(), link.watch(), queued);
         let _carrying = AbortOnDropHandle::new(tokio::spawn(carrier.carry()));
