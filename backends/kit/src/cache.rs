@@ -6,6 +6,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::health::Check;
+
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 mod in_process;
@@ -43,4 +45,7 @@ pub trait Cache: Send + Sync {
 
     /// Keeps `entry` under `key`, unless something newer is there.
     async fn put(&self, key: &str, entry: Entry);
+
+    /// How the cache is doing: `warn` when it cannot be used.
+    fn check(&self) -> Check;
 }

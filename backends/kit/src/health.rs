@@ -51,7 +51,7 @@ impl Check {
 pub struct Health {
     /// The worst of the checks.
     pub status: Status,
-    /// By name: `database`, `bus`.
+    /// By name: `database`, `bus`, of users `cache` too.
     pub checks: BTreeMap<&'static str, Check>,
 }
 

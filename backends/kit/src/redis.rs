@@ -6,6 +6,7 @@
 mod address;
 mod link;
 mod nodes;
+mod probe;
 mod reason;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -13,4 +14,5 @@ pub(crate) mod testing;
 pub use address::{InvalidRedisAddress, RedisAddress};
 pub(crate) use link::{Link, State};
 pub(crate) use nodes::{Nodes, OnPush};
+pub(crate) use probe::Probe;
 pub(crate) use reason::reason;

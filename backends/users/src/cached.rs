@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kit::cache::{Cache, Entry};
+use kit::health::Check;
 use uuid::Uuid;
 
 use crate::Error;
@@ -82,6 +83,11 @@ impl CachedUsers {
         let view = View::of(user)?;
         self.cache.put(&key(user.id), Entry::Row { version: view.version, value: view.json.clone() }).await;
         Ok(view)
+    }
+
+    /// How the cache is doing.
+    pub(crate) fn check(&self) -> Check {
+        self.cache.check()
     }
 
     /// Remembers that a user was deleted.

@@ -47,7 +47,7 @@ impl Users {
     }
 
     async fn health(&self) -> Health {
-        Health::of([("database", self.store.check().await), ("bus", self.bus.check())])
+        Health::of([("database", self.store.check().await), ("bus", self.bus.check()), ("cache", self.cached.check())])
     }
 }
 

@@ -11,7 +11,7 @@ mod topics;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -19,7 +19,7 @@ use self::carrier::Carrier;
 use self::topics::Topics;
 use super::{Bus, Subscription, Topic};
 use crate::RedisAddress;
-use crate::health::Check;
+use crate::health::{Check, Status};
 use crate::redis::Link;
 
 /// What may wait for Redis, in bytes; each message counts as this much more than its payload.
@@ -39,6 +39,8 @@ pub struct Redis {
     link: Link,
     queue: mpsc::UnboundedSender<Outgoing>,
     room: Arc<Semaphore>,
+    /// Why Redis did not carry the last message, if it said so.
+    refused: watch::Receiver<Option<String>>,
     _carrying: AbortOnDropHandle<()>,
 }
 
@@ -55,11 +57,12 @@ impl Redis {
     pub fn start(address: RedisAddress, prefix: &str) -> Self {
         let topics = Arc::new(Topics::new(prefix));
         let hearing = topics.clone();
-        let link = Link::start(address, Arc::new(move |push| hearing.hear(push)));
+        let link = Link::start(address, Arc::new(move |push| hearing.hear(push)), None);
         let (queue, queued) = mpsc::unbounded_channel();
-        let carrier = Carrier::new(topics.clone(), link.watch(), queued);
+        let (refusing, refused) = watch::channel(None);
+        let carrier = Carrier::new(topics.clone(), link.watch(), queued, refusing);
         let _carrying = AbortOnDropHandle::new(tokio::spawn(carrier.carry()));
-        Self { topics, link, queue, room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)), _carrying }
+        Self { topics, link, queue, room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)), refused, _carrying }
     }
 }
 
@@ -79,7 +82,11 @@ impl Bus for Redis {
     }
 
     fn check(&self) -> Check {
-        self.link.check()
+        let check = self.link.check();
+        match self.refused.borrow().as_ref().filter(|_| check.status == Status::Pass) {
+            Some(why) => Check::warn(format!("redis does not carry messages: {why}")),
+            None => check,
+        }
     }
 }
 

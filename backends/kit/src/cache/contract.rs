@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Cache, Entry};
+use crate::health::Check;
 
 /// Runs every test of the contract against the cache that the expression makes.
 #[macro_export]
@@ -20,6 +21,7 @@ macro_rules! cache_contract {
             rows_are_bytes,
             keys_do_not_mix,
             of_many_at_once_the_newest_stays,
+            all_is_well,
         }
     };
     ($make:expr; $($test:ident),+ $(,)?) => {
@@ -108,4 +110,9 @@ pub async fn of_many_at_once_the_newest_stays(cache: Arc<dyn Cache>) {
     let puts = (1..=100).map(|number| cache.put("f", row(number * 37 % 101, "row")));
     futures_util::future::join_all(puts).await;
     assert_eq!(cache.get("f").await, Some(row(100, "row")));
+}
+
+#[allow(missing_docs)]
+pub async fn all_is_well(cache: Arc<dyn Cache>) {
+    assert_eq!(cache.check(), Check::pass());
 }

@@ -19,7 +19,7 @@ use self::unwritten::Unwritten;
 use super::{Cache, Entry};
 use crate::RedisAddress;
 use crate::health::Check;
-use crate::redis::{Link, Nodes, State};
+use crate::redis::{Link, Nodes, Probe, State};
 
 /// How long a request waits for the cache before it does without.
 const LIMIT: Duration = Duration::from_millis(150);
@@ -29,6 +29,8 @@ const RETRY_EVERY: Duration = Duration::from_millis(500);
 const TOGETHER: usize = 64;
 /// After Redis was away, the other processes may need so long to write what they could not.
 const SETTLING: Duration = Duration::from_secs(3);
+/// How long what is written to see whether that is possible stays.
+const PROBE_TTL: Duration = Duration::from_millis(100);
 
 /// A cache in a Redis. Its connections and tasks end when it is dropped.
 ///
@@ -38,6 +40,8 @@ const SETTLING: Duration = Duration::from_secs(3);
 /// - What this process failed to put is kept here until it is written or `ttl` has passed; its key is a miss meanwhile. When
 ///   there is more of that than is kept here, everything is a miss until `ttl` has passed.
 /// - After each reconnect everything is a miss for three seconds, in which the other processes write what they failed to put.
+///
+/// - A Redis that cannot be written is away, for all processes: each tries it when it looks.
 ///
 /// What remains: while one process cannot reach a Redis that others can, these may read its rows as they were, for up to `ttl`.
 ///
@@ -52,7 +56,7 @@ pub struct Redis {
 struct Parts {
     prefix: String,
     ttl: Duration,
-    put: Script,
+    put: Arc<Script>,
     unwritten: Unwritten,
 }
 
@@ -60,16 +64,13 @@ impl Redis {
     /// Begins to connect, on the present runtime; never fails. All keys begin with `prefix` and a colon; entries are kept for
     /// `ttl`.
     pub fn start(address: RedisAddress, prefix: &str, ttl: Duration) -> Self {
-        let put = Script::new(include_str!("put.lua"));
+        let put = Arc::new(Script::new(include_str!("put.lua")));
+        let arguments = vec!["gone".to_owned(), "gone".to_owned(), PROBE_TTL.as_millis().to_string()];
+        let probe = Probe { prefix: format!("{prefix}:probe"), write: put.clone(), arguments };
         let parts = Arc::new(Parts { prefix: prefix.to_owned(), ttl, put, unwritten: Unwritten::new(ttl) });
-        let link = Link::start(address, Arc::new(|_| {}));
+        let link = Link::start(address, Arc::new(|_| {}), Some(probe));
         let _retrying = AbortOnDropHandle::new(tokio::spawn(retry(parts.clone(), link.watch())));
         Self { parts, link, limit: LIMIT, _retrying }
-    }
-
-    /// How it is doing: `warn` when Redis is away or not whole.
-    pub fn check(&self) -> Check {
-        self.link.check()
     }
 }
 
@@ -91,6 +92,10 @@ impl Cache for Redis {
             // A failure leaves it to be tried again.
             let _ = timeout(self.limit, self.parts.write(&nodes, key, &entry)).await;
         }
+    }
+
+    fn check(&self) -> Check {
+        self.link.check()
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::address::Place;
-use super::{Nodes, OnPush, RedisAddress};
+use super::{Nodes, OnPush, Probe, RedisAddress};
 use crate::health::Check;
 
 /// How often the nodes are asked whether they are alive, and how long they may take to say so.
@@ -55,10 +55,11 @@ impl State {
 }
 
 impl Link {
-    /// Begins to connect, on the present runtime. What the nodes say unasked goes to `on_push`.
-    pub(crate) fn start(address: RedisAddress, on_push: OnPush) -> Self {
+    /// Begins to connect, on the present runtime. What the nodes say unasked goes to `on_push`. With a `probe`, a Redis that
+    /// refuses it is away.
+    pub(crate) fn start(address: RedisAddress, on_push: OnPush, probe: Option<Probe>) -> Self {
         let (sender, state) = watch::channel(State::Away("it was not reached yet".to_owned()));
-        let keeper = Keeper { address, on_push, state: sender, known: Vec::new(), connected: 0, was_well: true };
+        let keeper = Keeper { address, on_push, probe, state: sender, known: Vec::new(), connected: 0, was_well: true };
         Self { state, _keeping: AbortOnDropHandle::new(tokio::spawn(keeper.keep())) }
     }
 
@@ -83,6 +84,7 @@ type Connected = (Nodes, mpsc::Receiver<String>);
 struct Keeper {
     address: RedisAddress,
     on_push: OnPush,
+    probe: Option<Probe>,
     state: watch::Sender<State>,
     /// The nodes that were there last.
     known: Vec<Place>,
@@ -122,8 +124,11 @@ impl Keeper {
 
     async fn connect(&mut self) -> Result<Connected, String> {
         let connecting = Nodes::connect(&self.address, &self.known, self.connected + 1, &self.on_push);
-        let connected = timeout(CONNECT_LIMIT, connecting).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))?;
+        let mut connected = timeout(CONNECT_LIMIT, connecting).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))?;
         self.connected += 1;
+        if let Some(probe) = &self.probe {
+            connected.0.write_when_looking(probe);
+        }
         Ok(connected)
     }
 

@@ -12,7 +12,7 @@ use redis::{AsyncConnectionConfig, Client, ErrorKind, PushInfo, PushKind, RedisE
 use tokio::sync::mpsc;
 
 use super::address::Place;
-use super::{RedisAddress, reason};
+use super::{Probe, RedisAddress, reason};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 const RESPONSE_LIMIT: Duration = Duration::from_secs(1);
@@ -30,6 +30,8 @@ pub(crate) struct Nodes {
     nodes: Vec<Node>,
     /// A node of the cluster that cannot be reached, and why.
     unreachable: Option<String>,
+    /// What is written to see whether that is possible.
+    probe: Option<Probe>,
     doubts: mpsc::Sender<String>,
 }
 
@@ -37,6 +39,7 @@ struct Node {
     place: Place,
     slots: Vec<RangeInclusive<u16>>,
     connection: MultiplexedConnection,
+    probe_key: Option<String>,
 }
 
 impl Nodes {
@@ -69,17 +72,34 @@ impl Nodes {
         } else {
             (vec![first], None)
         };
-        Ok((Self { number, is_cluster, since: Instant::now(), nodes, unreachable, doubts }, doubted))
+        Ok((Self { number, is_cluster, since: Instant::now(), nodes, unreachable, probe: None, doubts }, doubted))
     }
 
     /// Asks all nodes whether they are well: what is lacking, if anything, or why they cannot be used.
     pub(super) async fn look(&self) -> Result<Option<String>, String> {
-        if !self.is_cluster {
-            return self.nodes[0].asks::<Value>(&["PING"]).await.map(|_| None);
+        let complaints = try_join_all(self.nodes.iter().map(|node| self.look_at(node))).await?;
+        Ok(self.unreachable.clone().or_else(|| complaints.into_iter().flatten().next()))
+    }
+
+    async fn look_at(&self, node: &Node) -> Result<Option<String>, String> {
+        // A replica answers all questions, but what is written elsewhere reaches it late or never.
+        let is_replica = |info: String| info.lines().any(|line| line.starts_with("role:") && line != "role:master");
+        if is_replica(node.asks(&["INFO", "replication"]).await?) {
+            return Err(format!("{}: it is a read-only replica", node.place));
         }
-        let infos = try_join_all(self.nodes.iter().map(|node| node.asks::<String>(&["CLUSTER", "INFO"]))).await?;
-        let is_down = infos.iter().any(|info| !info.contains("cluster_state:ok"));
-        Ok(self.unreachable.clone().or_else(|| is_down.then(|| "the cluster says it is down".to_owned())))
+        if let Some(probe) = &self.probe {
+            node.can_be_written(probe).await?;
+        }
+        let is_down = self.is_cluster && !node.asks::<String>(&["CLUSTER", "INFO"]).await?.contains("cluster_state:ok");
+        Ok(is_down.then(|| "the cluster says it is down".to_owned()))
+    }
+
+    /// From now on [`Nodes::look`] tries this.
+    pub(super) fn write_when_looking(&mut self, probe: &Probe) {
+        for node in &mut self.nodes {
+            node.probe_key = probe.key_in(&node.slots);
+        }
+        self.probe = Some(probe.clone());
     }
 
     /// Asks for new connections, since these do not do what they should.
@@ -113,6 +133,18 @@ impl Nodes {
 }
 
 impl Node {
+    async fn can_be_written(&self, probe: &Probe) -> Result<(), String> {
+        let Some(key) = &self.probe_key else { return Ok(()) };
+        let Err(error) = probe.write(key, self.connection.clone()).await else { return Ok(()) };
+        match error.kind() {
+            // A slot on its way to another node, or a cluster that is down, which it says itself: it is not read either.
+            ErrorKind::Server(ServerErrorKind::Ask | ServerErrorKind::TryAgain | ServerErrorKind::ClusterDown) => Ok(()),
+            ErrorKind::Server(ServerErrorKind::Moved) => Err(format!("{}: slots moved to another node", self.place)),
+            ErrorKind::Server(_) | ErrorKind::Extension => Err(format!("{}: it refuses writes: {}", self.place, reason(&error))),
+            _ => Err(format!("{}: {}", self.place, reason(&error))),
+        }
+    }
+
     async fn asks<T: redis::FromRedisValue>(&self, words: &[&str]) -> Result<T, String> {
         let mut command = cmd(words[0]);
         words[1..].iter().for_each(|word| _ = command.arg(*word));
@@ -144,7 +176,7 @@ async fn open(
         .set_push_sender(hear);
     let connect = async { Client::open(address.connection_info(&place))?.get_multiplexed_async_connection_with_config(&config).await };
     let connection = connect.await.map_err(|error: RedisError| format!("{place}: {}", reason(&error)))?;
-    Ok(Node { place, slots, connection })
+    Ok(Node { place, slots, connection, probe_key: None })
 }
 
 /// The masters and their slots, from the answer to `CLUSTER SLOTS`: `[from, to, [host, port, …], replicas…]` for each range.
@@ -165,7 +197,7 @@ fn owners(answer: Value, host_asked: &str) -> Option<BTreeMap<Place, Vec<RangeIn
 }
 
 /// CRC16 (XMODEM) of the key or of what its first braces hold: <https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>.
-fn slot_of(key: &[u8]) -> u16 {
+pub(super) fn slot_of(key: &[u8]) -> u16 {
     let braced = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];
         let close = rest.iter().position(|byte| *byte == b'}')?;

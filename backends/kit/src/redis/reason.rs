@@ -13,7 +13,8 @@ pub(crate) fn reason(error: &RedisError) -> String {
         ErrorKind::Server(_) | ErrorKind::Extension => match (error.code(), error.detail()) {
             (Some("WRONGPASS"), _) => "it does not accept the user and password".to_owned(),
             (Some("NOAUTH"), _) => "it asks for a password".to_owned(),
-            (Some(code), Some(detail)) => format!("{code} {detail}"),
+            // Behind it is which script it was, which says nothing to anybody.
+            (Some(code), Some(detail)) => format!("{code} {}", detail.split(" script: ").next().unwrap_or(detail)),
             _ => error.category().to_owned(),
         },
         _ => match error.source() {

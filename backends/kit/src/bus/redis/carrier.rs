@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use redis::{Pipeline, PushKind, RedisError, Value};
+use redis::{ErrorKind, Pipeline, PushKind, RedisError, ServerErrorKind, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -22,6 +22,7 @@ pub(super) struct Carrier {
     topics: Arc<Topics>,
     link: watch::Receiver<State>,
     queue: mpsc::UnboundedReceiver<Outgoing>,
+    refused: watch::Sender<Option<String>>,
     batch: Vec<Outgoing>,
     /// The topics whose subscriptions were confirmed, and on which connections.
     confirmed: HashSet<Topic>,
@@ -29,8 +30,14 @@ pub(super) struct Carrier {
 }
 
 impl Carrier {
-    pub(super) fn new(topics: Arc<Topics>, link: watch::Receiver<State>, queue: mpsc::UnboundedReceiver<Outgoing>) -> Self {
-        Self { topics, link, queue, batch: Vec::with_capacity(BATCH), confirmed: HashSet::new(), confirmed_on: 0 }
+    /// Why Redis did not carry the last message, if it said so, goes to `refused`.
+    pub(super) fn new(
+        topics: Arc<Topics>,
+        link: watch::Receiver<State>,
+        queue: mpsc::UnboundedReceiver<Outgoing>,
+        refused: watch::Sender<Option<String>>,
+    ) -> Self {
+        Self { topics, link, queue, refused, batch: Vec::with_capacity(BATCH), confirmed: HashSet::new(), confirmed_on: 0 }
     }
 
     pub(super) async fn carry(mut self) {
@@ -104,20 +111,39 @@ impl Carrier {
                 requests.entry(owner).or_default().cmd(command).arg(&message.channel).arg(&message.payload[..]);
             }
         }
-        let mut published = 0;
+        let (mut published, mut refusal) = (0, None);
         for answers in send(nodes, &requests).await {
             match answers {
                 Ok(answers) => {
                     published += answers.iter().filter(|answer| matches!(answer, Value::Int(_))).count();
-                    let errors = answers.into_iter().filter_map(|answer| answer.extract_error().err());
-                    errors.for_each(|error| nodes.doubt_when_moved(&error));
+                    for error in answers.into_iter().filter_map(|answer| answer.extract_error().err()) {
+                        nodes.doubt_when_moved(&error);
+                        if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) {
+                            refusal = Some(reason(&error));
+                        }
+                    }
                 }
                 Err(error) => nodes.doubt(reason(&error)),
             }
         }
         self.batch.drain(..count);
+        if published > 0 || refusal.is_some() {
+            self.become_known(refusal);
+        }
         metrics::counter!("bus_messages_published_total").increment(published as u64);
         lose((count - published) as u64);
+    }
+
+    /// New connections would not help, so this is told beside the state of the link.
+    fn become_known(&self, refusal: Option<String>) {
+        self.refused.send_if_modified(|refused| {
+            let is_new = *refused != refusal;
+            if let Some(why) = refusal.as_ref().filter(|_| is_new) {
+                tracing::warn!("redis does not carry messages: {why}");
+            }
+            *refused = refusal;
+            is_new
+        });
     }
 
     /// Gives up what waited too long.

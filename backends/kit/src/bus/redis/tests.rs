@@ -311,6 +311,22 @@ async fn a_subscription_that_is_not_allowed_is_said() {
 }
 
 #[tokio::test]
+async fn a_message_that_may_not_be_published_is_said_until_one_is_carried() {
+    let server = servers::Redis::start();
+    assert_eq!(server.command("ACL SETUSER mute on >secret ~* &* +@all -publish"), "+OK");
+    let bus = start(&server.url().replace("redis://", "redis://mute:secret@"));
+    let mut subscription = bus.subscribe(T);
+    all_well(|| bus.check()).await;
+    bus.publish(T, "key", Bytes::from("not carried"));
+    let why = warning(|| bus.check()).await;
+    assert!(why.starts_with("redis does not carry messages: NOPERM "), "{why}");
+    assert_eq!(server.command("ACL SETUSER mute +publish"), "+OK");
+    bus.publish(T, "key", Bytes::from("carried"));
+    assert_eq!(next(&mut subscription).await, said("carried"));
+    all_well(|| bus.check()).await;
+}
+
+#[tokio::test]
 async fn tls_to_a_server_that_has_none_is_an_error_like_others() {
     let server = servers::Redis::start();
     let bus = start(&server.url().replace("redis://", "rediss://"));

@@ -70,7 +70,7 @@ async fn a_redis_that_comes_back_with_what_it_saved_does_not_bring_back_old_rows
     server.stop();
     cache.put("key", row(2)).await;
     server.start_again();
-    assert_eq!(server.command("DBSIZE"), ":1");
+    assert_eq!(server.command(&format!("EXISTS {}:key", cache.parts.prefix)), ":1");
     second_is_read_and_the_first_never(&cache).await;
 }
 
@@ -116,6 +116,59 @@ async fn after_redis_was_away_the_others_wait_for_what_was_not_written() {
     ada.put("key", row(2)).await;
     server.resume();
     second_is_read_and_the_first_never(&ben).await;
+}
+
+/// Two processes that share rows, of which one changes a row while Redis refuses writes.
+async fn nothing_old_is_read_where_writes_are_refused(url: &str, refuse: impl Fn(), why: &str, allow: impl Fn()) {
+    let prefix = prefix();
+    let [ada, ben] = [(); 2].map(|()| Redis::start(address(url), &prefix, TTL));
+    all_well(|| ada.check()).await;
+    all_well(|| ben.check()).await;
+    ada.put("key", row(1)).await;
+    assert_eq!(ben.get("key").await, Some(row(1)));
+    refuse();
+    for cache in [&ada, &ben] {
+        let said = warning(|| cache.check()).await;
+        assert!(said.starts_with("redis is away: ") && said.contains(why) && !said.contains("script"), "{said}");
+    }
+    ada.put("key", row(2)).await;
+    assert_eq!([ada.get("key").await, ben.get("key").await], [None, None]);
+    allow();
+    second_is_read_and_the_first_never(&ben).await;
+}
+
+#[tokio::test]
+async fn a_redis_without_memory_left_is_away_for_all() {
+    let server = servers::Redis::start();
+    let set = |bytes| assert_eq!(server.command(&format!("CONFIG SET maxmemory {bytes}")), "+OK");
+    nothing_old_is_read_where_writes_are_refused(&server.url(), || set("1kb"), "it refuses writes: OOM ", || set("0")).await;
+}
+
+#[tokio::test]
+async fn a_node_of_a_cluster_without_memory_left_is_away_for_all() {
+    let cluster = servers::RedisCluster::start();
+    for node in cluster.nodes() {
+        let set = |bytes| assert_eq!(node.command(&format!("CONFIG SET maxmemory {bytes}")), "+OK");
+        nothing_old_is_read_where_writes_are_refused(&cluster.url(), || set("1kb"), "it refuses writes: OOM ", || set("0")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_became_a_replica_is_away_for_all() {
+    let server = servers::Redis::start();
+    let follow = |whom| assert_eq!(server.command(&format!("REPLICAOF {whom}")), "+OK");
+    let (refuse, allow) = (|| follow("127.0.0.1 1"), || follow("NO ONE"));
+    nothing_old_is_read_where_writes_are_refused(&server.url(), refuse, ": it is a read-only replica", allow).await;
+}
+
+#[tokio::test]
+async fn a_redis_where_keys_may_not_be_written_is_away_for_all() {
+    let server = servers::Redis::start();
+    let user = |rights| assert_eq!(server.command(&format!("ACL SETUSER ada on >secret {rights}")), "+OK");
+    user("~* &* +@all");
+    let url = server.url().replace("redis://", "redis://ada:secret@");
+    let (refuse, allow) = (|| user("resetkeys"), || user("~*"));
+    nothing_old_is_read_where_writes_are_refused(&url, refuse, "it refuses writes: NOPERM", allow).await;
 }
 
 #[tokio::test]
