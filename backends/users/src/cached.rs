@@ -16,6 +16,10 @@ use crate::flights::Flights;
 use crate::model::User;
 use crate::store::Store;
 
+/// Nobody knows whether a change was made. It is newer than any row, so that none from before is kept or served until it has
+/// passed; a row has some text.
+const IN_DOUBT: Entry = Entry::Row { version: u64::MAX, value: Bytes::new() };
+
 /// The way to single users.
 #[derive(Clone)]
 pub(crate) struct CachedUsers {
@@ -59,6 +63,7 @@ impl CachedUsers {
     /// What the cache knows of him.
     async fn find(&self, id: Uuid) -> Option<Result<View, Error>> {
         match self.cache.get(&key(id)).await? {
+            entry if entry == IN_DOUBT => None,
             Entry::Row { version, value } => Some(Ok(View { id, version, json: value })),
             Entry::Gone => Some(Err(Error::NotFound)),
         }
@@ -90,10 +95,37 @@ impl CachedUsers {
         self.cache.check()
     }
 
-    /// Remembers that a user was deleted.
-    pub(crate) async fn forget(&self, id: Uuid) {
+    /// Notes what became of a change, and returns how he is sent then.
+    pub(crate) async fn changed(&self, id: Uuid, outcome: Result<User, Error>) -> Result<View, Error> {
+        match outcome {
+            Ok(user) => self.keep(&user).await,
+            Err(error) => Err(self.not_changed(id, error).await),
+        }
+    }
+
+    /// Notes what became of a deletion.
+    pub(crate) async fn deleted(&self, id: Uuid, outcome: Result<(), Error>) -> Result<(), Error> {
+        match outcome {
+            Ok(()) => {
+                self.flights.detach(id);
+                self.cache.put(&key(id), Entry::Gone).await;
+                Ok(())
+            }
+            Err(error) => Err(self.not_changed(id, error).await),
+        }
+    }
+
+    /// What failed may have been made all the same, when only the answer was lost.
+    async fn not_changed(&self, id: Uuid, error: Error) -> Error {
         self.flights.detach(id);
-        self.cache.put(&key(id), Entry::Gone).await;
+        match &error {
+            // Ids never come back. Only who is kept is marked, or strangers could fill the cache with ids that are nobody's.
+            Error::NotFound if self.cache.get(&key(id)).await.is_some() => self.cache.put(&key(id), Entry::Gone).await,
+            Error::Store(kit::database::Error::Busy) => {}
+            Error::Store(_) => self.cache.put(&key(id), IN_DOUBT).await,
+            _ => {}
+        }
+        error
     }
 }
 

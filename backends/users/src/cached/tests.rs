@@ -96,7 +96,7 @@ impl Setup {
     async fn change(&self) {
         let changed = User { version: 2, ..self.user.clone() };
         *self.store.user.lock().unwrap() = Some(changed.clone());
-        self.users.keep(&changed).await.unwrap();
+        self.users.changed(changed.id, Ok(changed.clone())).await.unwrap();
     }
 }
 
@@ -166,7 +166,7 @@ async fn who_comes_after_a_deletion_does_not_join_a_read_from_before() {
     let setup = setup(Off);
     let before = setup.waiting().await;
     *setup.store.user.lock().unwrap() = None;
-    setup.users.forget(setup.user.id).await;
+    setup.users.deleted(setup.user.id, Ok(())).await.unwrap();
     let after = setup.waiting().await;
     setup.let_reads_end(2);
     assert_eq!(version(before.await), 1);

@@ -11,6 +11,6 @@ pub(crate) async fn change_user(id: String, conditions: Conditions, body: Body, 
     let id = parse_id(&id)?;
     let content_types = ["application/json", "application/merge-patch+json"];
     let change = body.json_as::<Draft>(&content_types, "application/json or application/merge-patch+json")?.change()?;
-    let user = users.store.update_user(id, change, conditions, (users.clock)()).await?;
-    users.cached.keep(&user).await
+    let updated = users.store.update_user(id, change, conditions, (users.clock)()).await;
+    users.cached.changed(id, updated).await
 }

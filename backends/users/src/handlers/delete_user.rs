@@ -8,7 +8,6 @@ use crate::{Error, Users};
 pub(crate) async fn delete_user(id: String, conditions: Conditions, query: Query, users: Users) -> Result<(), Error> {
     query.expect_none()?;
     let id = parse_id(&id)?;
-    users.store.delete_user(id, conditions).await?;
-    users.cached.forget(id).await;
-    Ok(())
+    let deleted = users.store.delete_user(id, conditions).await;
+    users.cached.deleted(id, deleted).await
 }

@@ -11,6 +11,6 @@ pub(crate) async fn replace_user(id: String, conditions: Conditions, body: Body,
     let id = parse_id(&id)?;
     let (name, email) = body.json::<Draft>()?.complete()?;
     let change = Change { name: Some(name), email: Some(email) };
-    let user = users.store.update_user(id, change, conditions, (users.clock)()).await?;
-    users.cached.keep(&user).await
+    let updated = users.store.update_user(id, change, conditions, (users.clock)()).await;
+    users.cached.changed(id, updated).await
 }
