@@ -172,6 +172,47 @@ async fn a_redis_where_keys_may_not_be_written_is_away_for_all() {
 }
 
 #[tokio::test]
+async fn what_is_refused_is_tried_again_in_small_numbers() {
+    let server = servers::Redis::start();
+    let prefix = prefix();
+    // All is well but for the rows.
+    assert_eq!(server.command(&format!("ACL SETUSER ada on >secret ~{prefix}:probe:* &* +@all")), "+OK");
+    let cache = Redis::start(address(&server.url().replace("redis://", "redis://ada:secret@")), &prefix, TTL);
+    all_well(|| cache.check()).await;
+    for key in 0..1000 {
+        cache.put(&key.to_string(), row(1)).await;
+    }
+    let count = |what: &str| {
+        let stats = server.command("INFO commandstats");
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_evalsha:")).unwrap().to_owned();
+        line.split([':', ',']).find_map(|field| field.strip_prefix(what)?.parse::<u64>().ok()).unwrap()
+    };
+    let [looks, refusals] = [count("calls="), count("rejected_calls=")];
+    // That is four seconds.
+    until("it looked five times", async || count("calls=") >= looks + 5).await;
+    let refusals = count("rejected_calls=") - refusals;
+    assert!((1..=5 * TOGETHER as u64).contains(&refusals), "{refusals} were refused");
+}
+
+#[tokio::test]
+async fn what_was_read_while_redis_was_away_is_not_remembered() {
+    let server = servers::Redis::start();
+    let cache = connected(address(&server.url())).await;
+    server.pause();
+    warning(|| cache.check()).await;
+    for key in 0..=10_000 {
+        cache.fill(&key.to_string(), row(1)).await;
+    }
+    server.resume();
+    all_well(|| cache.check()).await;
+    until("the cache is of use", async || {
+        cache.fill("key", row(1)).await;
+        cache.get("key").await == Some(row(1))
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn on_a_cluster_only_the_rows_of_a_dead_node_are_unknown_until_it_is_back() {
     let cluster = servers::RedisCluster::start();
     let cache = connected(address(&cluster.url())).await;
