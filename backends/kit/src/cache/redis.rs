@@ -40,7 +40,9 @@ const PROBE_TTL: Duration = Duration::from_millis(100);
 ///
 /// - A change that this process failed to put is kept here until it is written or `ttl` has passed; its key is a miss meanwhile. When
 ///   there is more of that than is kept here, everything is a miss until `ttl` has passed.
-/// - After each reconnect everything is a miss for three seconds, in which the other processes write what they failed to put.
+/// - A Redis that comes back with another memory may have rows as they were when it saved them, or when its replica last heard
+///   of it: everything is a miss until `ttl` has passed.
+/// - After each other reconnect everything is a miss for three seconds, in which the other processes write what they failed to put.
 ///
 /// - A Redis that cannot be written is away, for all processes: each tries it when it looks.
 ///
@@ -73,14 +75,19 @@ impl Redis {
         let _retrying = AbortOnDropHandle::new(tokio::spawn(retry(parts.clone(), link.watch())));
         Self { parts, link, limit: LIMIT, _retrying }
     }
+
+    /// Whether Redis may still have something older than what was put before this connection.
+    fn is_settling(&self, nodes: &Nodes) -> bool {
+        let has_other_memory = nodes.other_memory_since.is_some_and(|since| since.elapsed() < self.parts.ttl);
+        has_other_memory || (nodes.number > 1 && nodes.since.elapsed() < SETTLING)
+    }
 }
 
 #[async_trait]
 impl Cache for Redis {
     async fn get(&self, key: &str) -> Option<Entry> {
         let nodes = self.link.nodes()?;
-        let is_settling = nodes.number > 1 && nodes.since.elapsed() < SETTLING;
-        if is_settling || self.parts.unwritten.has(key, Instant::now()) {
+        if self.is_settling(&nodes) || self.parts.unwritten.has(key, Instant::now()) {
             return None;
         }
         timeout(self.limit, self.parts.get(&nodes, key)).await.ok()?
