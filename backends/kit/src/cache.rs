@@ -43,7 +43,10 @@ pub trait Cache: Send + Sync {
     /// What is known of `key`, if anything.
     async fn get(&self, key: &str) -> Option<Entry>;
 
-    /// Keeps `entry` under `key`, unless something newer is there.
+    /// Keeps what was read under `key`, unless something newer is there. It may be dropped: who asks next reads again.
+    async fn fill(&self, key: &str, entry: Entry);
+
+    /// Keeps a change of `key`, unless something newer is there. It is not forgotten: what was kept before is not known again.
     async fn put(&self, key: &str, entry: Entry);
 
     /// How the cache is doing: `warn` when it cannot be used.

@@ -43,6 +43,10 @@ impl View {
         json.push(b'\n');
         Ok(View { id: user.id, version: user.version, json: Bytes::from(json) })
     }
+
+    fn entry(&self) -> Entry {
+        Entry::Row { version: self.version, value: self.json.clone() }
+    }
 }
 
 impl CachedUsers {
@@ -75,18 +79,16 @@ impl CachedUsers {
             return kept;
         }
         let user = self.store.find_user(id).await?.ok_or(Error::NotFound)?;
-        self.fill(&user).await
+        let view = View::of(&user)?;
+        self.cache.fill(&key(id), view.entry()).await;
+        Ok(view)
     }
 
     /// Keeps a user who was written, and returns how he is sent.
     pub(crate) async fn keep(&self, user: &User) -> Result<View, Error> {
         self.flights.detach(user.id);
-        self.fill(user).await
-    }
-
-    async fn fill(&self, user: &User) -> Result<View, Error> {
         let view = View::of(user)?;
-        self.cache.put(&key(user.id), Entry::Row { version: view.version, value: view.json.clone() }).await;
+        self.cache.put(&key(user.id), view.entry()).await;
         Ok(view)
     }
 

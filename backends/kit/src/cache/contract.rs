@@ -13,6 +13,8 @@ macro_rules! cache_contract {
     ($make:expr) => {
         $crate::cache_contract! { $make;
             what_was_put_is_found,
+            what_was_filled_is_found,
+            a_fill_never_replaces_something_newer,
             an_unknown_key_is_a_miss,
             an_older_version_never_replaces_a_newer_one,
             the_same_version_again_changes_nothing,
@@ -40,6 +42,24 @@ fn row(version: u64, value: &'static str) -> Entry {
 pub async fn what_was_put_is_found(cache: Arc<dyn Cache>) {
     cache.put("a", row(1, "one")).await;
     assert_eq!(cache.get("a").await, Some(row(1, "one")));
+}
+
+#[allow(missing_docs)]
+pub async fn what_was_filled_is_found(cache: Arc<dyn Cache>) {
+    cache.fill("g", row(1, "one")).await;
+    assert_eq!(cache.get("g").await, Some(row(1, "one")));
+    cache.put("g", row(2, "two")).await;
+    assert_eq!(cache.get("g").await, Some(row(2, "two")));
+}
+
+#[allow(missing_docs)]
+pub async fn a_fill_never_replaces_something_newer(cache: Arc<dyn Cache>) {
+    cache.put("h", row(2, "two")).await;
+    cache.fill("h", row(1, "one")).await;
+    assert_eq!(cache.get("h").await, Some(row(2, "two")));
+    cache.put("h", Entry::Gone).await;
+    cache.fill("h", row(3, "three")).await;
+    assert_eq!(cache.get("h").await, Some(Entry::Gone));
 }
 
 #[allow(missing_docs)]

@@ -36,6 +36,10 @@ impl Cache for InProcess {
         self.entries.get(key)
     }
 
+    async fn fill(&self, key: &str, entry: Entry) {
+        self.put(key, entry).await;
+    }
+
     async fn put(&self, key: &str, entry: Entry) {
         self.entries.entry_by_ref(key).and_compute_with(|present| {
             let present = present.map(moka::Entry::into_value);

@@ -15,6 +15,8 @@ impl Cache for Off {
         None
     }
 
+    async fn fill(&self, _key: &str, _entry: Entry) {}
+
     async fn put(&self, _key: &str, _entry: Entry) {}
 
     fn check(&self) -> Check {
@@ -29,6 +31,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_put_is_not_known() {
         Off.put("key", Entry::Gone).await;
+        Off.fill("key", Entry::Gone).await;
         assert_eq!(Off.get("key").await, None);
     }
 }

@@ -1,8 +1,9 @@
 //! A link to a Redis that is kept up for ever: it never fails to start, is asked without waiting, and heals by itself.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
@@ -59,7 +60,17 @@ impl Link {
     /// refuses it is away.
     pub(crate) fn start(address: RedisAddress, on_push: OnPush, probe: Option<Probe>) -> Self {
         let (sender, state) = watch::channel(State::Away("it was not reached yet".to_owned()));
-        let keeper = Keeper { address, on_push, probe, state: sender, known: Vec::new(), connected: 0, was_well: true };
+        let keeper = Keeper {
+            address,
+            on_push,
+            probe,
+            state: sender,
+            known: Vec::new(),
+            runs: HashSet::new(),
+            other_memory_since: None,
+            connected: 0,
+            was_well: true,
+        };
         Self { state, _keeping: AbortOnDropHandle::new(tokio::spawn(keeper.keep())) }
     }
 
@@ -88,6 +99,9 @@ struct Keeper {
     state: watch::Sender<State>,
     /// The nodes that were there last.
     known: Vec<Place>,
+    /// The runs of Redis that were there last, and since when there was one that had not been there before.
+    runs: HashSet<String>,
+    other_memory_since: Option<Instant>,
     /// How often it connected.
     connected: u64,
     /// What was logged last.
@@ -126,10 +140,23 @@ impl Keeper {
         let connecting = Nodes::connect(&self.address, &self.known, self.connected + 1, &self.on_push);
         let mut connected = timeout(CONNECT_LIMIT, connecting).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))?;
         self.connected += 1;
+        self.remember_runs(&connected.0);
+        connected.0.other_memory_since = self.other_memory_since;
         if let Some(probe) = &self.probe {
             connected.0.write_when_looking(probe);
         }
         Ok(connected)
+    }
+
+    fn remember_runs(&mut self, nodes: &Nodes) {
+        if !self.runs.is_empty() && nodes.runs().any(|run| !self.runs.contains(run)) {
+            self.other_memory_since = Some(Instant::now());
+        }
+        // A node that is lacking may come back as it was, unless another took over meanwhile.
+        if nodes.are_all() {
+            self.runs.clear();
+        }
+        self.runs.extend(nodes.runs().map(str::to_owned));
     }
 
     /// Until these connections are of no use, for the reason that is the error, or better ones are there.

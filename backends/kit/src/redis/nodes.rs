@@ -28,6 +28,9 @@ pub(crate) struct Nodes {
     pub(crate) is_cluster: bool,
     pub(crate) since: Instant,
     nodes: Vec<Node>,
+    /// Since when they have another memory than those before them had, if they ever did: Redis was started again, perhaps with
+    /// what it had saved, or a replica took over that had not heard all.
+    pub(crate) other_memory_since: Option<Instant>,
     /// A node of the cluster that cannot be reached, and why.
     unreachable: Option<String>,
     /// What is written to see whether that is possible.
@@ -39,6 +42,8 @@ struct Node {
     place: Place,
     slots: Vec<RangeInclusive<u16>>,
     connection: MultiplexedConnection,
+    /// A name that Redis gives itself each time it starts.
+    run_id: String,
     probe_key: Option<String>,
 }
 
@@ -72,7 +77,7 @@ impl Nodes {
         } else {
             (vec![first], None)
         };
-        Ok((Self { number, is_cluster, since: Instant::now(), nodes, unreachable, probe: None, doubts }, doubted))
+        Ok((Self { number, is_cluster, since: Instant::now(), nodes, other_memory_since: None, unreachable, probe: None, doubts }, doubted))
     }
 
     /// Asks all nodes whether they are well: what is lacking, if anything, or why they cannot be used.
@@ -92,6 +97,16 @@ impl Nodes {
         }
         let is_down = self.is_cluster && !node.asks::<String>(&["CLUSTER", "INFO"]).await?.contains("cluster_state:ok");
         Ok(is_down.then(|| "the cluster says it is down".to_owned()))
+    }
+
+    /// The runs of Redis that these are.
+    pub(super) fn runs(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|node| node.run_id.as_str())
+    }
+
+    /// Whether no node is lacking.
+    pub(super) fn are_all(&self) -> bool {
+        self.unreachable.is_none()
     }
 
     /// From now on [`Nodes::look`] tries this.
@@ -176,7 +191,10 @@ async fn open(
         .set_push_sender(hear);
     let connect = async { Client::open(address.connection_info(&place))?.get_multiplexed_async_connection_with_config(&config).await };
     let connection = connect.await.map_err(|error: RedisError| format!("{place}: {}", reason(&error)))?;
-    Ok(Node { place, slots, connection, probe_key: None })
+    let mut node = Node { place, slots, connection, run_id: String::new(), probe_key: None };
+    let info: String = node.asks(&["INFO", "server"]).await?;
+    node.run_id = info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().to_owned();
+    Ok(node)
 }
 
 /// The masters and their slots, from the answer to `CLUSTER SLOTS`: `[from, to, [host, port, …], replicas…]` for each range.

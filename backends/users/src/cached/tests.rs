@@ -182,3 +182,37 @@ async fn a_read_from_before_a_change_leaves_nothing_old_in_the_cache() {
     assert_eq!(version(before.await), 1);
     assert!(matches!(poll!(setup.get()), Poll::Ready(Ok(view)) if view.version == 2));
 }
+
+/// A cache that tells how it was used.
+#[derive(Default, Clone)]
+struct Told(Arc<Mutex<Vec<&'static str>>>);
+
+#[async_trait]
+impl Cache for Told {
+    async fn get(&self, _key: &str) -> Option<Entry> {
+        None
+    }
+
+    async fn fill(&self, _key: &str, _entry: Entry) {
+        self.0.lock().unwrap().push("fill");
+    }
+
+    async fn put(&self, _key: &str, _entry: Entry) {
+        self.0.lock().unwrap().push("put");
+    }
+
+    fn check(&self) -> Check {
+        Check::pass()
+    }
+}
+
+#[tokio::test]
+async fn a_read_may_be_dropped_and_a_change_may_not() {
+    let told = Told::default();
+    let setup = setup(told.clone());
+    setup.let_reads_end(1);
+    assert_eq!(version(setup.get().await), 1);
+    setup.change().await;
+    setup.users.forget(setup.user.id).await;
+    assert_eq!(*told.0.lock().unwrap(), ["fill", "put", "put"]);
+}
