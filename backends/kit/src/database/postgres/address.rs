@@ -30,6 +30,7 @@ impl FromStr for Address {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err("must begin with postgres:// or postgresql://".to_owned());
         }
+        is_encoded(url)?;
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut mode, mut roots, mut others) = ("prefer", None, Vec::new());
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
@@ -60,6 +61,16 @@ impl FromStr for Address {
         }
         Ok(Self { config, trust })
     }
+}
+
+/// What ends a part of an URL must be written as `%40` and the like within one. Where it is not, a part of the password would be taken
+/// for the host, or for what comes after it, and be shown.
+fn is_encoded(url: &str) -> Result<(), String> {
+    let error = || Err("user and password must be percent-encoded (@ as %40, / as %2F, ? as %3F)".to_owned());
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let behind = &rest[authority.len()..];
+    if authority.matches('@').count() > 1 || behind.contains('@') { error() } else { Ok(()) }
 }
 
 /// Percent-encoding undone; what is not UTF-8 then is no path of ours.
@@ -128,6 +139,24 @@ mod tests {
         ] {
             let error = url.parse::<Address>().unwrap_err();
             assert!(error.contains(why) && !error.contains("hunter2"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_is_not_encoded_is_refused_and_no_part_of_it_is_told() {
+        for password in
+            ["top@s3cr3t", "@s3cr3t", "s3cr3t@", "a@b?s3cr3t", "a@b/s3cr3t", "a@b#s3cr3t", "1/s3cr3t", "top?s3cr3t", "1?s3cr3t=1"]
+        {
+            for place in ["127.0.0.1:55432/app", "db", "db/app?sslmode=require"] {
+                let url = format!("postgres://app:{password}@{place}");
+                let error = url.parse::<Address>().expect_err(&url);
+                assert!(error.starts_with("user and password must be percent-encoded"), "{url}: {error}");
+                assert!(!error.contains("s3cr3t"), "{url}: {error}");
+            }
+        }
+        for good in ["a%40b:p%40%2F%3F%23@h/x", "a:top#s3cr3t@h/x", "h/x?user=a%40b", "app@/x?host=h", "h/x"] {
+            let address: Address = format!("postgres://{good}").parse().expect(good);
+            assert_eq!(address.to_string(), "PostgreSQL at h:5432/x", "{good}");
         }
     }
 
