@@ -14,8 +14,8 @@ use crate::database::Error;
 
 /// Where it is noted what was applied.
 const HISTORY: &str = "refinery_schema_history";
-/// The oldest that knows all settings of a session, and its name.
-const VERSION_MIN: (i64, &str) = (140_000, "14");
+/// The oldest that is promised to serve, and its name.
+const VERSION_MIN: (i64, &str) = (150_000, "15");
 /// How often a lock is asked for that another process has.
 const POLL: Duration = Duration::from_millis(100);
 /// How long another process may take to migrate.
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_server_that_is_too_old_is_told() {
-        assert_eq!(serves("UTF8", 130_011), Err("it is PostgreSQL 13: 14 or newer is needed".to_owned()));
-        assert_eq!(serves("UTF8", 140_000), Ok(()));
+        assert_eq!(serves("UTF8", 140_018), Err("it is PostgreSQL 14: 15 or newer is needed".to_owned()));
+        assert_eq!(serves("UTF8", 150_000), Ok(()));
     }
 }
