@@ -108,6 +108,12 @@ fn there_is_no_sql_text_in_rust() {
 }
 
 #[test]
+fn no_transaction_on_postgres_is_begun_with_a_text_of_the_driver() {
+    let files = code_under(&["backends/kit/src/database/postgres", "backends/kit/src/database/postgres.rs"]);
+    assert_eq!(offenders(&files, &[".transaction()", ".build_transaction()", ".commit()", ".rollback()"], |_| false), [""; 0]);
+}
+
+#[test]
 fn only_the_binary_reads_arguments_environment_and_signals() {
     let files = code_under(&["gateway/src", "backends"]);
     let words = ["std::env", "env::var", "std::process", "tokio::signal", "signal::", "clap::"];

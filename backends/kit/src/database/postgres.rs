@@ -100,8 +100,8 @@ impl Postgres {
             let connector = tls::connector(&address.trust).map_err(Error::Unavailable)?;
             let mut session = connect::session(address, schema, config);
             let patience = Duration::from_millis(config.statement_timeout_ms) + GRACE;
-            let (mut client, connection) = connect::patiently(&session, &connector, config).await?;
-            let durability = migrate::migrate(&mut client, schema, migrations, patience).await?;
+            let (client, connection) = connect::patiently(&session, &connector, config).await?;
+            let durability = migrate::migrate(&client, schema, migrations, patience).await?;
             connect::make_durable(&mut session, durability);
             drop((client, connection));
             let recycling_method = RecyclingMethod::Fast;

@@ -23,12 +23,7 @@ const LOCK_LIMIT: Duration = Duration::from_secs(60);
 
 /// Makes the schema and brings it to head. A role that may not make anything gets along where nothing is to be made. A migration
 /// may take as long as it needs; everything else is given up after `patience`.
-pub(super) async fn migrate(
-    client: &mut Client,
-    schema: &str,
-    migrations: &refinery::Runner,
-    patience: Duration,
-) -> Result<Durability, Error> {
+pub(super) async fn migrate(client: &Client, schema: &str, migrations: &refinery::Runner, patience: Duration) -> Result<Durability, Error> {
     let known = migrations.get_migrations();
     let found = look(client, schema, known, patience).await?;
     let durability = found.durability;
@@ -123,27 +118,35 @@ async fn lock(client: &Client, schema: &str, patience: Duration) -> Result<(), E
     }
 }
 
-/// All of it is one transaction, so one that fails leaves the old state.
-async fn apply(client: &mut Client, schema: &str, found: Found<'_>) -> Result<(), Error> {
-    let transaction = client.transaction().await?;
+/// All of it is one transaction, so one that fails leaves the old state; it ends with the connection at the latest.
+async fn apply(client: &Client, schema: &str, found: Found<'_>) -> Result<(), Error> {
+    client.batch_execute(queries::begin.postgres.text).await?;
+    let made = make(client, schema, &found).await;
+    let how = if made.is_ok() { queries::commit.postgres } else { queries::rollback.postgres };
+    let ended = client.batch_execute(how.text).await;
+    made?;
+    ended?;
+    for migration in found.missing {
+        tracing::info!(schema, %migration, "migrated");
+    }
+    Ok(())
+}
+
+async fn make(client: &Client, schema: &str, found: &Found<'_>) -> Result<(), Error> {
     let failed = |doing: &str, error| undone(&format!("migrate {schema}: {doing}"), error);
-    transaction.batch_execute(queries::lift_statement_timeout.postgres.text).await?;
+    client.batch_execute(queries::lift_statement_timeout.postgres.text).await?;
     if !found.has_schema {
-        let row = transaction.query_one(queries::create_schema.postgres.text, &[&schema]).await?;
-        transaction.batch_execute(row.get("statement")).await.map_err(|error| failed("create schema", error))?;
+        let row = client.query_one(queries::create_schema.postgres.text, &[&schema]).await?;
+        client.batch_execute(row.get("statement")).await.map_err(|error| failed("create schema", error))?;
     }
     if !found.has_history {
-        transaction.batch_execute(queries::create_history.postgres.text).await.map_err(|error| failed("create the history", error))?;
+        client.batch_execute(queries::create_history.postgres.text).await.map_err(|error| failed("create the history", error))?;
     }
     for migration in &found.missing {
         let failed = |error| failed(&migration.to_string(), error);
-        transaction.batch_execute(migration.sql().unwrap_or_default()).await.map_err(failed)?;
+        client.batch_execute(migration.sql().unwrap_or_default()).await.map_err(failed)?;
         let (version, name, checksum) = (migration.version(), migration.name(), migration.checksum().to_string());
-        transaction.execute(queries::insert_migration.postgres.text, &[&version, &name, &checksum]).await.map_err(failed)?;
-    }
-    transaction.commit().await?;
-    for migration in found.missing {
-        tracing::info!(schema, %migration, "migrated");
+        client.execute(queries::insert_migration.postgres.text, &[&version, &name, &checksum]).await.map_err(failed)?;
     }
     Ok(())
 }
