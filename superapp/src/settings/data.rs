@@ -79,7 +79,8 @@ fn server(layers: &mut Layers<'_>, key: &str) -> Option<Address> {
     if url.is_empty() {
         return None;
     }
-    url.parse().map_err(|why| layers.findings.push(Finding::at(&origin, format!("`{key}` {why}")))).ok()
+    let address = url.parse().and_then(|address: Address| address.check().map(|()| address));
+    address.map_err(|why| layers.findings.push(Finding::at(&origin, format!("`{key}` {why}")))).ok()
 }
 
 fn redis(layers: &mut Layers<'_>) -> Option<Redis> {

@@ -45,6 +45,8 @@ fn bounds(key: &str) -> (i64, i64) {
         // To stop at once is a choice.
         "gateway.drain_s" => (0, DAY_S),
         "chat.reconnect_after_ms" => (0, DAY_S * 1000),
+        // More than any PostgreSQL is run with.
+        "database.connections_max" => (1, 10_000),
         _ if key.ends_with("_s") => (1, 30 * DAY_S),
         _ if key.ends_with("_ms") => (1, DAY_S * 1000),
         _ if key.ends_with("_bytes_max") => (1, 1 << 40),

@@ -166,6 +166,27 @@ fn what_is_no_address_of_a_server_is_told() {
 }
 
 #[test]
+fn what_a_start_on_a_database_would_stumble_over_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "").expect("written");
+    let (gone, empty) = (folder.path().join("gone.pem").display().to_string(), empty.display().to_string());
+    for (path, why) in [(&gone, "No such file"), (&empty, "there is no certificate in it")] {
+        for mode in ["require", "verify-full"] {
+            let url = format!("postgres://app:hunter2@db/app?sslmode={mode}&sslrootcert={path}");
+            let found = findings(None, &[("DATABASE_URL", &url)], &[]);
+            let start = format!("environment variable DATABASE_URL: `database_url` sslrootcert {path}: ");
+            assert!(found.len() == 1 && found[0].starts_with(&start) && found[0].contains(why), "{found:?}");
+        }
+    }
+    assert_eq!(
+        findings(None, &[], &["database.connections_max=10001"]),
+        ["--set database.connections_max: `database.connections_max` must be from 1 to 10000"]
+    );
+    load(None, &[], &["database.connections_max=10000"]);
+}
+
+#[test]
 fn secrets_are_never_printed() {
     let secret = "hunter2";
     let file = format!("database_url = \"mysql://app:{secret}@db\"\nredis_url = [\"{secret}\"]\n[log]\nfilter = \"info\" {secret}\n");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio_postgres::config::{Host, SslMode};
 
-use super::tls::Trust;
+use super::tls::{self, Trust};
 
 /// A connection that is idle for so long is asked whether its other end is still there, unless the URL says otherwise.
 pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
@@ -17,6 +17,17 @@ pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 pub struct Address {
     pub(super) config: tokio_postgres::Config,
     pub(super) trust: Trust,
+}
+
+impl Address {
+    /// Whether those who are to be believed are there: the file of `sslrootcert`, or the machine's own.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them.
+    pub fn check(&self) -> Result<(), String> {
+        tls::connector(&self.trust).map(drop)
+    }
 }
 
 impl FromStr for Address {
