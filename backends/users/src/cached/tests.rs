@@ -213,6 +213,6 @@ async fn a_read_may_be_dropped_and_a_change_may_not() {
     setup.let_reads_end(1);
     assert_eq!(version(setup.get().await), 1);
     setup.change().await;
-    setup.users.forget(setup.user.id).await;
+    setup.users.deleted(setup.user.id, Ok(())).await.unwrap();
     assert_eq!(*told.0.lock().unwrap(), ["fill", "put", "put"]);
 }
