@@ -184,6 +184,37 @@ async fn a_channel_that_moves_to_another_node_is_followed() {
 }
 
 #[tokio::test]
+async fn who_flushes_before_he_goes_loses_nothing() {
+    for server in [single(), cluster()] {
+        let prefix = prefix();
+        let [goes, stays] = [(); 2].map(|()| Redis::start(server.clone(), &prefix));
+        let mut subscription = stays.subscribe(T);
+        all_is_heard(&stays, &mut subscription).await;
+        for key in 0..5000 {
+            goes.publish(T, &key.to_string(), Bytes::from("said"));
+        }
+        goes.flush().await;
+        drop(goes);
+        for _ in 0..5000 {
+            assert_eq!(next(&mut subscription).await, said("said"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flush_does_not_wait_for_a_redis_that_is_away() {
+    let server = servers::Redis::start();
+    let bus = start(&server.url());
+    all_well(|| bus.check()).await;
+    server.pause();
+    bus.publish(T, "key", Bytes::from("lost"));
+    let started = std::time::Instant::now();
+    bus.flush().await;
+    assert!(started.elapsed() < Duration::from_secs(3), "it took {:?}", started.elapsed());
+    server.resume();
+}
+
+#[tokio::test]
 async fn large_messages_go_one_by_one() {
     let bus = Redis::start(single(), &prefix());
     let mut subscription = bus.subscribe(T);
