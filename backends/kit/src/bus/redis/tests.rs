@@ -358,6 +358,26 @@ async fn a_message_that_may_not_be_published_is_said_until_one_is_carried() {
 }
 
 #[tokio::test]
+async fn an_address_of_something_else_is_said_in_one_line() {
+    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = other.local_addr().unwrap();
+    let answering = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = other.accept().await.unwrap();
+            let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await;
+            tokio::spawn(
+                async move { while tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 1024]).await.is_ok_and(|count| count > 0) {} },
+            );
+        }
+    });
+    let bus = start(&format!("redis://{place}"));
+    let expected = format!("redis is away: {place}: what answers there is not a Redis");
+    until("a reason", async || bus.check().detail.is_some_and(|detail| detail == expected)).await;
+    answering.abort();
+}
+
+#[tokio::test]
 async fn tls_to_a_server_that_has_none_is_an_error_like_others() {
     let server = servers::Redis::start();
     let bus = start(&server.url().replace("redis://", "rediss://"));
