@@ -54,6 +54,10 @@ pub trait Bus: Send + Sync {
     /// Hears everything published on `topic` from now on, whatever its key.
     fn subscribe(&self, topic: Topic) -> Box<dyn Subscription>;
 
+    /// Returns when what was published before has been carried, as far as this end can know, or was given up: after two seconds
+    /// at most. For who is about to end.
+    fn flush(&self) -> BoxFuture<'_, ()>;
+
     /// How the bus is doing: `warn` when it cannot carry.
     fn check(&self) -> Check;
 }

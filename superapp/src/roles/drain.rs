@@ -4,8 +4,8 @@
 //! 2. Requests at the door get a moment to finish or to reach their replica; then chat says goodbye to its sockets, which also
 //!    ends their tunnels through the door. A request that has reached chat is finished by chat, so none is lost by this.
 //! 3. Requests at the door get all the time there is; tunnels whose chat has said goodbye do not.
-//! 4. When the door is empty, users finish what came to them directly, and analytics last, for what the others have told it.
-//!    The stores close with them.
+//! 4. When the door is empty, users finish what came to them directly. What they and chat have told goes out, which takes two
+//!    seconds at most where Redis is away. Analytics ends last, for what the others have told it. The stores close with them.
 
 use std::time::Duration;
 
@@ -39,6 +39,9 @@ pub(super) async fn drain(mut running: Running, limit: Duration) -> anyhow::Resu
     running.users.stop.cancel();
     let deadline = deadline.max(Instant::now() + LAST_CHANCE.min(limit));
     finish("users", &mut running.users, deadline).await?;
+    if let Some(bus) = &running.bus {
+        bus.flush().await;
+    }
     running.analytics.stop.cancel();
     finish("analytics", &mut running.analytics, deadline).await?;
     running.operators.stop.cancel();

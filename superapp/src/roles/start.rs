@@ -1,7 +1,10 @@
 //! Puts the parts together and starts them: backends first, then the door, which has looked at each before it opens.
 
+use std::sync::Arc;
+
 use anyhow::{Context, bail};
 use gateway::Gateway;
+use kit::bus::Bus;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -25,6 +28,8 @@ pub(super) struct Running {
     pub(super) users: Part,
     pub(super) analytics: Part,
     pub(super) operators: Part,
+    /// What the parts tell each other through.
+    pub(super) bus: Option<Arc<dyn Bus>>,
 }
 
 /// Tasks that are told to stop together.
@@ -65,6 +70,7 @@ impl Running {
 pub(super) async fn start(settings: Settings, role: Role, ports: Ports, stores: Stores, metrics: Metrics) -> anyhow::Result<Running> {
     let mut running = Running::default();
     let Shared { bus, cache } = Shared::start(&settings);
+    running.bus = Some(bus.clone());
     let clusters = clusters(&settings, role, &ports)?;
     let Ports { gateway, users, chat, analytics, admin } = ports;
 

@@ -28,6 +28,7 @@ macro_rules! bus_contract {
             who_stops_waiting_loses_nothing,
             who_leaves_disturbs_nobody,
             a_slow_subscriber_is_told_that_it_lost_and_hears_on,
+            what_was_flushed_was_heard,
             all_is_well,
         }
     };
@@ -156,6 +157,18 @@ pub async fn a_slow_subscriber_is_told_that_it_lost_and_hears_on(bus: Arc<dyn Bu
         last = payload;
     }
     assert_eq!(last, "last");
+}
+
+#[allow(missing_docs)]
+pub async fn what_was_flushed_was_heard(bus: Arc<dyn Bus>) {
+    let mut subscriber = bus.subscribe(T);
+    for number in 0..1000 {
+        bus.publish(T, &format!("key {number}"), Bytes::from_static(b"hi"));
+    }
+    bus.flush().await;
+    for _ in 0..1000 {
+        assert_eq!(subscriber.try_next(), Some(Delivery::Message(Bytes::from_static(b"hi"))));
+    }
 }
 
 #[allow(missing_docs)]

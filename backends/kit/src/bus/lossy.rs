@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 
 use super::{Bus, Subscription, Topic};
 use crate::health::Check;
@@ -32,6 +33,10 @@ impl Bus for Lossy {
 
     fn subscribe(&self, topic: Topic) -> Box<dyn Subscription> {
         self.inner.subscribe(topic)
+    }
+
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        self.inner.flush()
     }
 
     fn check(&self) -> Check {

@@ -9,14 +9,17 @@ mod tests;
 mod topics;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::carrier::Carrier;
-use self::topics::Topics;
+use self::topics::{HOLD, Topics};
 use super::{Bus, Subscription, Topic};
 use crate::RedisAddress;
 use crate::health::{Check, Status};
@@ -41,6 +44,9 @@ pub struct Redis {
     room: Arc<Semaphore>,
     /// Why Redis did not carry the last message, if it said so.
     refused: watch::Receiver<Option<String>>,
+    /// How many were given to the carrier, and how many of these it carried or gave up.
+    queued: AtomicU64,
+    done: watch::Receiver<u64>,
     _carrying: AbortOnDropHandle<()>,
 }
 
@@ -58,11 +64,13 @@ impl Redis {
         let topics = Arc::new(Topics::new(prefix));
         let hearing = topics.clone();
         let link = Link::start(address, Arc::new(move |push| hearing.hear(push)), None);
-        let (queue, queued) = mpsc::unbounded_channel();
+        let (queue, outgoing) = mpsc::unbounded_channel();
         let (refusing, refused) = watch::channel(None);
-        let carrier = Carrier::new(topics.clone(), link.watch(), queued, refusing);
+        let (doing, done) = watch::channel(0);
+        let carrier = Carrier::new(topics.clone(), link.watch(), outgoing, refusing, doing);
         let _carrying = AbortOnDropHandle::new(tokio::spawn(carrier.carry()));
-        Self { topics, link, queue, room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)), refused, _carrying }
+        let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
+        Self { topics, link, queue, room, refused, queued: AtomicU64::new(0), done, _carrying }
     }
 }
 
@@ -73,12 +81,25 @@ impl Bus for Redis {
             return lose(1);
         };
         let channel = self.topics.channel(topic, topic.shard_of(key));
+        self.queued.fetch_add(1, Ordering::Relaxed);
         // It cannot be closed: the carrier ends with the bus.
         let _ = self.queue.send(Outgoing { channel, payload, since: Instant::now(), _room });
     }
 
     fn subscribe(&self, topic: Topic) -> Box<dyn Subscription> {
         self.topics.subscribe(topic)
+    }
+
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        let (queued, mut done) = (self.queued.load(Ordering::Relaxed), self.done.clone());
+        let flushing = async move {
+            let _ = done.wait_for(|done| *done >= queued).await;
+            if let Some(nodes) = self.link.nodes() {
+                nodes.catch_up().await;
+            }
+        };
+        // What took longer was given up.
+        timeout(HOLD, flushing).map(|_| ()).boxed()
     }
 
     fn check(&self) -> Check {

@@ -21,7 +21,7 @@ use crate::RedisAddress;
 use crate::health::Check;
 use crate::redis::{Link, Nodes, Probe, State};
 
-/// How long a request waits for the cache before it does without.
+/// How long each thing that a request wants of the cache is waited for before it does without.
 const LIMIT: Duration = Duration::from_millis(150);
 /// How often it is tried to write what could not be written; seldomer as long as that fails.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
@@ -48,7 +48,8 @@ const PROBE_TTL: Duration = Duration::from_millis(100);
 ///
 /// What remains: while one process cannot reach a Redis that others can, these may read its rows as they were, for up to `ttl`.
 ///
-/// A Redis that hangs costs a request 150 ms until that is noticed, one that is away costs nothing.
+/// A Redis that hangs costs 150 ms for each thing asked of it until that is noticed: a reader of users waits three times, since
+/// he asks, asks again when he is the one to read, and fills. One that is away costs nothing.
 pub struct Redis {
     parts: Arc<Parts>,
     link: Link,

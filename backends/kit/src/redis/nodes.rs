@@ -117,6 +117,12 @@ impl Nodes {
         self.probe = Some(probe.clone());
     }
 
+    /// Returns when all nodes have answered, and what they said unasked before has been heard.
+    pub(crate) async fn catch_up(&self) {
+        // Who cannot answer has nothing more to say.
+        join_all(self.nodes.iter().map(|node| node.asks::<Value>(&["PING"]))).await;
+    }
+
     /// Asks for new connections, since these do not do what they should.
     pub(crate) fn doubt(&self, why: String) {
         // When it is full, somebody else doubted already.

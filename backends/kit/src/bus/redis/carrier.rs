@@ -24,20 +24,22 @@ pub(super) struct Carrier {
     queue: mpsc::UnboundedReceiver<Outgoing>,
     refused: watch::Sender<Option<String>>,
     batch: Vec<Outgoing>,
+    done: watch::Sender<u64>,
     /// The topics whose subscriptions were confirmed, and on which connections.
     confirmed: HashSet<Topic>,
     confirmed_on: u64,
 }
 
 impl Carrier {
-    /// Why Redis did not carry the last message, if it said so, goes to `refused`.
+    /// Why Redis did not carry the last message, if it said so, goes to `refused`; how many are carried or given up, to `done`.
     pub(super) fn new(
         topics: Arc<Topics>,
         link: watch::Receiver<State>,
         queue: mpsc::UnboundedReceiver<Outgoing>,
         refused: watch::Sender<Option<String>>,
+        done: watch::Sender<u64>,
     ) -> Self {
-        Self { topics, link, queue, refused, batch: Vec::with_capacity(BATCH), confirmed: HashSet::new(), confirmed_on: 0 }
+        Self { topics, link, queue, refused, done, batch: Vec::with_capacity(BATCH), confirmed: HashSet::new(), confirmed_on: 0 }
     }
 
     pub(super) async fn carry(mut self) {
@@ -127,6 +129,7 @@ impl Carrier {
             }
         }
         self.batch.drain(..count);
+        self.done.send_modify(|done| *done += count as u64);
         if published > 0 || refusal.is_some() {
             self.become_known(refusal);
         }
@@ -150,7 +153,9 @@ impl Carrier {
     fn lose_late(&mut self) {
         let waiting = self.batch.len();
         self.batch.retain(|message| message.since.elapsed() < HOLD);
-        lose((waiting - self.batch.len()) as u64);
+        let count = (waiting - self.batch.len()) as u64;
+        self.done.send_modify(|done| *done += count);
+        lose(count);
     }
 }
 

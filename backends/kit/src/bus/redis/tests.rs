@@ -184,6 +184,37 @@ async fn a_channel_that_moves_to_another_node_is_followed() {
 }
 
 #[tokio::test]
+async fn who_flushes_before_he_goes_loses_nothing() {
+    for server in [single(), cluster()] {
+        let prefix = prefix();
+        let [goes, stays] = [(); 2].map(|()| Redis::start(server.clone(), &prefix));
+        let mut subscription = stays.subscribe(T);
+        all_is_heard(&stays, &mut subscription).await;
+        for key in 0..5000 {
+            goes.publish(T, &key.to_string(), Bytes::from("said"));
+        }
+        goes.flush().await;
+        drop(goes);
+        for _ in 0..5000 {
+            assert_eq!(next(&mut subscription).await, said("said"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flush_does_not_wait_for_a_redis_that_is_away() {
+    let server = servers::Redis::start();
+    let bus = start(&server.url());
+    all_well(|| bus.check()).await;
+    server.pause();
+    bus.publish(T, "key", Bytes::from("lost"));
+    let started = std::time::Instant::now();
+    bus.flush().await;
+    assert!(started.elapsed() < Duration::from_secs(3), "it took {:?}", started.elapsed());
+    server.resume();
+}
+
+#[tokio::test]
 async fn large_messages_go_one_by_one() {
     let bus = Redis::start(single(), &prefix());
     let mut subscription = bus.subscribe(T);
@@ -324,6 +355,26 @@ async fn a_message_that_may_not_be_published_is_said_until_one_is_carried() {
     bus.publish(T, "key", Bytes::from("carried"));
     assert_eq!(next(&mut subscription).await, said("carried"));
     all_well(|| bus.check()).await;
+}
+
+#[tokio::test]
+async fn an_address_of_something_else_is_said_in_one_line() {
+    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = other.local_addr().unwrap();
+    let answering = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = other.accept().await.unwrap();
+            let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await;
+            tokio::spawn(
+                async move { while tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 1024]).await.is_ok_and(|count| count > 0) {} },
+            );
+        }
+    });
+    let bus = start(&format!("redis://{place}"));
+    let expected = format!("redis is away: {place}: what answers there is not a Redis");
+    until("a reason", async || bus.check().detail.is_some_and(|detail| detail == expected)).await;
+    answering.abort();
 }
 
 #[tokio::test]

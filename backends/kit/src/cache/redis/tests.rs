@@ -210,6 +210,33 @@ async fn a_redis_where_keys_may_not_be_written_is_away_for_all() {
     nothing_old_is_read_where_writes_are_refused(&url, refuse, "it refuses writes: NOPERM", allow).await;
 }
 
+/// The rights that `docs/servers.md` lists.
+#[tokio::test]
+async fn the_rights_that_are_listed_are_enough() {
+    let text = include_str!("../../../../../docs/servers.md");
+    let user = text.lines().find(|line| line.starts_with("ACL SETUSER app ")).expect("the list");
+    let cluster = servers::RedisCluster::start();
+    for node in cluster.nodes() {
+        assert_eq!(node.command(&format!("{user} +cluster +ssubscribe +spublish")), "+OK");
+    }
+    let single = servers::Redis::start();
+    assert_eq!(single.command(user), "+OK");
+    for url in [single.url(), cluster.url()] {
+        let address = address(&url.replace("redis://", "redis://app:secret@"));
+        let cache = Redis::start(address.clone(), "superapp", TTL);
+        all_well(|| cache.check()).await;
+        cache.put("users:1", row(1)).await;
+        until("it is read", async || cache.get("users:1").await == Some(row(1))).await;
+        let bus = crate::bus::Redis::start(address, "superapp");
+        let topic = crate::bus::Topic { name: "chat", shards: 8 };
+        let mut subscription = crate::bus::Bus::subscribe(&bus, topic);
+        crate::bus::Bus::publish(&bus, topic, "key", Bytes::from("hi"));
+        let heard = timeout(PATIENCE, subscription.next()).await.expect("a message in time");
+        assert_eq!(heard, Some(crate::bus::Delivery::Message(Bytes::from("hi"))));
+        assert_eq!(crate::bus::Bus::check(&bus), Check::pass());
+    }
+}
+
 #[tokio::test]
 async fn what_is_refused_is_tried_again_in_small_numbers() {
     let server = servers::Redis::start();
