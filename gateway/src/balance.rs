@@ -1,12 +1,22 @@
-//! Which replica gets a request, and which gets a socket. Called by `cluster` with the live replicas.
+//! Which replica gets a request, and which gets a socket. Called by `cluster` with its replicas.
 //!
-//! Requests are short: the better of two chosen by chance is good enough and never herds. Sockets stay for hours: there the
-//! smallest count wins, and the place is taken in the same step, so that a thousand clients that reconnect at once spread out.
+//! Requests are short: the better of two chosen by chance is good enough and never herds (power of two choices). Better is the
+//! one with the smaller product of its latency and the requests in flight there (peak EWMA, as in Finagle). Sockets stay for
+//! hours: there the smallest count wins, and the place is taken in the same step, so that a thousand clients that reconnect at
+//! once spread out. Where the same caller should meet the same replica again, see `affinity`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use crate::cluster::Endpoint;
+use crate::endpoint::Endpoint;
+
+/// A replica that has just become live gets its full share only after so long.
+const SLOW_START: Duration = Duration::from_secs(10);
+/// The share it begins with.
+const SLOW_START_SHARE: f64 = 0.1;
+/// Added to every latency, so that differences nobody would feel decide nothing.
+const LATENCY_FLOOR_MICROS: f64 = 500.0;
 
 /// A place at a replica: counted from the pick until it is dropped, whatever happens in between.
 pub(crate) struct Reservation {
@@ -20,26 +30,54 @@ enum Kind {
     Socket,
 }
 
-/// The less busy of two replicas chosen by chance.
-pub(crate) fn pick_for_request(live: &[Arc<Endpoint>], seed: u64) -> Option<Reservation> {
-    let busy = |endpoint: &Endpoint| endpoint.in_flight.load(Ordering::Relaxed);
-    let first = index(seed, live.len())?;
-    let others = live.len() - 1;
-    // The second is drawn from the others, so that it never is the first again.
-    let second = index(seed >> 32, others).map_or(first, |step| (first + 1 + step) % live.len());
-    let (first, second) = (live.get(first)?, live.get(second)?);
-    let endpoint = if busy(second) < busy(first) { second } else { first };
-    endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
-    Some(Reservation { endpoint: endpoint.clone(), kind: Kind::Request })
+impl Reservation {
+    /// A place for a request at `endpoint`.
+    pub(crate) fn request(endpoint: &Arc<Endpoint>) -> Reservation {
+        endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
+        Reservation { endpoint: endpoint.clone(), kind: Kind::Request }
+    }
 }
 
-/// The replica with the fewest open sockets; chance decides only between equals.
-pub(crate) fn pick_for_socket(live: &[Arc<Endpoint>], seed: u64) -> Option<Reservation> {
-    let start = index(seed, live.len())?;
+/// The better of two candidates chosen by chance.
+pub(crate) fn pick_for_request(
+    all: &[Arc<Endpoint>],
+    is_candidate: impl Fn(&Endpoint) -> bool,
+    seed: u64,
+    now: u64,
+) -> Option<Reservation> {
+    let from = |start: usize| {
+        let in_turn = (0..all.len()).map(move |step| (start + step) % all.len());
+        in_turn.filter_map(|index| all.get(index)).find(|endpoint| is_candidate(endpoint))
+    };
+    let first = from(index(seed, all.len())?)?;
+    // The second is drawn from the others where it can be, so that it seldom is the first again.
+    let second = from(index(seed >> 32, all.len())?).filter(|second| !Arc::ptr_eq(first, second)).or_else(|| {
+        let at = all.iter().position(|endpoint| Arc::ptr_eq(endpoint, first))?;
+        from(at + 1)
+    })?;
+    let endpoint = if cost(second, now) < cost(first, now) { second } else { first };
+    Some(Reservation::request(endpoint))
+}
+
+/// What one more request would have to wait for there, in microseconds and shares.
+fn cost(endpoint: &Endpoint, now: u64) -> f64 {
+    let in_flight = endpoint.in_flight.load(Ordering::Relaxed) as f64;
+    (endpoint.latency.micros(now) + LATENCY_FLOOR_MICROS) * (in_flight + 1.0) / (endpoint.weight() as f64 * ramp(endpoint, now))
+}
+
+fn ramp(endpoint: &Endpoint, now: u64) -> f64 {
+    let live_for = endpoint.live_for(now);
+    if live_for >= SLOW_START { 1.0 } else { (live_for.as_secs_f64() / SLOW_START.as_secs_f64()).max(SLOW_START_SHARE) }
+}
+
+/// The candidate with the fewest open sockets for its weight; chance decides only between equals.
+pub(crate) fn pick_for_socket(all: &[Arc<Endpoint>], is_candidate: impl Fn(&Endpoint) -> bool, seed: u64) -> Option<Reservation> {
+    let start = index(seed, all.len())?;
     loop {
-        let in_turn = live.iter().cycle().skip(start).take(live.len());
-        let (endpoint, open) =
-            in_turn.map(|endpoint| (endpoint, endpoint.sockets.load(Ordering::Acquire))).min_by_key(|(_, open)| *open)?;
+        let in_turn = all.iter().cycle().skip(start).take(all.len()).filter(|endpoint| is_candidate(endpoint));
+        let (endpoint, open) = in_turn
+            .map(|endpoint| (endpoint, endpoint.sockets.load(Ordering::Acquire)))
+            .min_by(|(one, open), (other, other_open)| (open * other.weight()).cmp(&(other_open * one.weight())))?;
         // Somebody else may have taken the place since we looked; then look again.
         let taken = endpoint.sockets.compare_exchange(open, open + 1, Ordering::AcqRel, Ordering::Acquire);
         if taken.is_ok() {
@@ -62,7 +100,7 @@ fn index(seed: u64, len: usize) -> Option<usize> {
 }
 
 fn gauge(endpoint: &Endpoint) -> metrics::Gauge {
-    metrics::gauge!("gateway_sockets_open", "endpoint" => endpoint.address.to_string())
+    metrics::gauge!("gateway_sockets_open", "endpoint" => endpoint.name.to_string())
 }
 
 impl Drop for Reservation {
@@ -84,7 +122,11 @@ mod tests {
     use super::*;
 
     fn endpoints(count: u16) -> Vec<Arc<Endpoint>> {
-        (1..=count).map(|port| Arc::new(Endpoint::new(([127, 0, 0, 1], port).into()))).collect()
+        (1..=count).map(|port| Arc::new(Endpoint::new(([127, 0, 0, 1], port).into(), 1))).collect()
+    }
+
+    fn any(_: &Endpoint) -> bool {
+        true
     }
 
     fn counts(live: &[Arc<Endpoint>]) -> Vec<usize> {
@@ -92,9 +134,20 @@ mod tests {
     }
 
     #[test]
-    fn no_live_replica_means_no_pick() {
-        assert!(pick_for_request(&[], 1).is_none());
-        assert!(pick_for_socket(&[], 1).is_none());
+    fn no_candidate_means_no_pick() {
+        assert!(pick_for_request(&[], any, 1, 1).is_none());
+        assert!(pick_for_socket(&[], any, 1).is_none());
+        assert!(pick_for_request(&endpoints(3), |_| false, 1, 1).is_none());
+        assert!(pick_for_socket(&endpoints(3), |_| false, 1).is_none());
+    }
+
+    #[test]
+    fn the_only_candidate_is_picked_from_wherever_chance_starts() {
+        let all = endpoints(4);
+        for number in 0..50 {
+            let picked = pick_for_request(&all, |endpoint| endpoint.address.port() == 3, scatter(number), 1).unwrap();
+            assert_eq!(picked.endpoint.address.port(), 3);
+        }
     }
 
     #[test]
@@ -102,14 +155,14 @@ mod tests {
         let live = endpoints(2);
         live[0].in_flight.store(5, Ordering::Relaxed);
         for number in 0..20 {
-            assert_eq!(pick_for_request(&live, scatter(number)).unwrap().endpoint.address.port(), 2);
+            assert_eq!(pick_for_request(&live, any, scatter(number), 1).unwrap().endpoint.address.port(), 2);
         }
     }
 
     #[test]
     fn requests_spread_over_all_replicas() {
         let live = endpoints(4);
-        let held: Vec<_> = (0..400).filter_map(|number| pick_for_request(&live, scatter(number))).collect();
+        let held: Vec<_> = (0..400).filter_map(|number| pick_for_request(&live, any, scatter(number), 1)).collect();
         for endpoint in &live {
             let share = endpoint.in_flight.load(Ordering::Relaxed);
             assert!((90..=110).contains(&share), "{share}");
@@ -119,11 +172,36 @@ mod tests {
     }
 
     #[test]
+    fn weights_are_shares() {
+        let live = endpoints(2);
+        live[0].set_weight(3);
+        let held: Vec<_> = (0..400).filter_map(|number| pick_for_request(&live, any, scatter(number), 1)).collect();
+        let share = live[0].in_flight.load(Ordering::Relaxed);
+        assert!((290..=310).contains(&share), "{share}");
+        drop(held);
+        let _sockets: Vec<_> = (0..8).filter_map(|number| pick_for_socket(&live, any, scatter(number))).collect();
+        assert_eq!(counts(&live), [6, 2]);
+    }
+
+    #[test]
+    fn a_slow_replica_gets_few_requests() {
+        let live = endpoints(3);
+        for endpoint in &live {
+            endpoint.latency.observe(1_000, 1);
+        }
+        for _ in 0..20 {
+            live[1].latency.observe(100_000, 1);
+        }
+        let slow = (0..1000).filter(|number| pick_for_request(&live, any, scatter(*number), 2).unwrap().endpoint.address.port() == 2);
+        assert!(slow.count() < 100);
+    }
+
+    #[test]
     fn idle_replicas_share_requests_that_come_one_by_one() {
         let live = endpoints(3);
         let mut seen = [0; 3];
         for number in 0..300 {
-            let picked = pick_for_request(&live, scatter(number)).unwrap();
+            let picked = pick_for_request(&live, any, scatter(number), 1).unwrap();
             seen[usize::from(picked.endpoint.address.port()) - 1] += 1;
         }
         assert!(seen.iter().all(|count| *count > 50), "{seen:?}");
@@ -132,7 +210,7 @@ mod tests {
     #[test]
     fn the_fewest_sockets_win_and_equals_differ_by_at_most_one() {
         let live = endpoints(3);
-        let held: Vec<_> = (0..10).filter_map(|number| pick_for_socket(&live, scatter(number))).collect();
+        let held: Vec<_> = (0..10).filter_map(|number| pick_for_socket(&live, any, scatter(number))).collect();
         let spread = counts(&live);
         assert_eq!(spread.iter().sum::<usize>(), 10);
         assert!(spread.iter().all(|count| (3..=4).contains(count)), "{spread:?}");
@@ -148,7 +226,7 @@ mod tests {
             let pick = |number: u64| {
                 scope.spawn(move || {
                     barrier.wait();
-                    (0..100).filter_map(|step| pick_for_socket(live_ref, scatter(number * 100 + step))).collect::<Vec<_>>()
+                    (0..100).filter_map(|step| pick_for_socket(live_ref, any, scatter(number * 100 + step))).collect::<Vec<_>>()
                 })
             };
             let threads: Vec<_> = (0..8).map(pick).collect();

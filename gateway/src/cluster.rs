@@ -1,36 +1,65 @@
-//! The replicas of one backend and what is known of each. `resolve` fills it, `health` judges it, `balance` picks from it.
+//! The replicas of one backend, and how much may be asked of them. `resolve` fills it, `health` judges it, `balance` picks from it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use jiff::Timestamp;
+use arc_swap::ArcSwap;
 
+use crate::admission::Admission;
+use crate::affinity::{self, Key};
 use crate::balance::{self, Reservation};
+use crate::budget::RetryBudget;
+use crate::config::{Balance, ClusterConfig, Config};
+use crate::endpoint::Endpoint;
 use crate::resolve::Source;
 use crate::route::Service;
-use crate::{Error, Health};
+use crate::{Error, outlier};
 
 /// One backend: where it was configured to be, and the replicas found there.
 pub(crate) struct Cluster {
     pub(crate) service: Service,
     pub(crate) sources: Vec<Source>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) retries: RetryBudget,
+    /// What of a request decides on its replica; chance and load where it is nothing.
+    pub(crate) key: Option<Key>,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    /// Requests a replica may be asked at the same time.
+    endpoint_in_flight_max: usize,
     /// Advances with every pick; hashed, it is all the chance that balancing needs.
     picks: AtomicU64,
 }
 
 impl Cluster {
-    pub(crate) fn new(service: Service, endpoints: &[String]) -> Result<Cluster, Error> {
+    pub(crate) fn new(service: Service, cluster: &ClusterConfig, config: &Config) -> Result<Cluster, Error> {
         let invalid = |endpoint: &String, reason| Error::Endpoint { service: service.name(), endpoint: endpoint.clone(), reason };
-        let sources = endpoints
+        let sources = cluster
+            .endpoints
             .iter()
             .map(|endpoint| Source::parse(endpoint).map_err(|reason| invalid(endpoint, reason)))
             .collect::<Result<Vec<_>, _>>()?;
-        let cluster = Cluster { service, sources, endpoints: ArcSwap::default(), picks: AtomicU64::new(0) };
-        cluster.set_addresses(cluster.sources.iter().flat_map(Source::addresses));
+        let key = match Balance::parse(&cluster.balance) {
+            Some(Balance::LeastLatency) => None,
+            Some(Balance::Affinity(key)) => Some(key),
+            None => return Err(Error::Balance { service: service.name(), balance: cluster.balance.clone() }),
+        };
+        let cluster = Cluster {
+            service,
+            sources,
+            admission: Arc::new(Admission::new(
+                service.name(),
+                config.cluster_in_flight_max,
+                config.cluster_waiting_max,
+                config.queue_timeout(),
+            )),
+            retries: RetryBudget::new(config.retry_budget_percent),
+            key,
+            endpoints: ArcSwap::default(),
+            endpoint_in_flight_max: config.endpoint_in_flight_max,
+            picks: AtomicU64::new(0),
+        };
+        cluster.refresh();
         Ok(cluster)
     }
 
@@ -38,39 +67,72 @@ impl Cluster {
         self.endpoints.load_full()
     }
 
+    /// Takes over what the sources know now.
+    pub(crate) fn refresh(&self) {
+        self.set_addresses(self.sources.iter().flat_map(Source::addresses));
+    }
+
     /// Replaces the set of replicas. One that stays keeps its health and its counts; one that goes lives on in the requests
     /// that hold it.
-    pub(crate) fn set_addresses(&self, addresses: impl Iterator<Item = SocketAddr>) {
+    fn set_addresses(&self, addresses: impl Iterator<Item = (SocketAddr, usize)>) {
         let known = self.endpoints();
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(known.len());
-        for address in addresses {
+        for (address, weight) in addresses {
             let is_listed_twice = endpoints.iter().any(|endpoint| endpoint.address == address);
             if is_listed_twice {
                 continue;
             }
             let kept = known.iter().find(|endpoint| endpoint.address == address).cloned();
-            endpoints.push(kept.unwrap_or_else(|| Arc::new(Endpoint::new(address))));
+            let endpoint = kept.unwrap_or_else(|| Arc::new(Endpoint::new(address, weight)));
+            endpoint.set_weight(weight);
+            endpoints.push(endpoint);
         }
-        self.endpoints.store(Arc::new(endpoints));
+        let is_same = endpoints.len() == known.len() && endpoints.iter().zip(known.iter()).all(|(one, other)| Arc::ptr_eq(one, other));
+        if !is_same {
+            self.endpoints.store(Arc::new(endpoints));
+        }
     }
 
     pub(crate) fn has_live_endpoint(&self) -> bool {
         self.endpoints.load().iter().any(|endpoint| endpoint.is_live())
     }
 
-    /// Takes a place at the replica that should get a request, never at one of `tried`.
-    pub(crate) fn pick_for_request(&self, tried: &[SocketAddr]) -> Option<Reservation> {
-        balance::pick_for_request(&self.live_except(tried), self.seed())
+    /// Takes a place at the replica that should get a request, never at one of `tried` (by id).
+    ///
+    /// When all are bad, the worst that can happen by asking anyway is what would happen without asking: so one is asked.
+    pub(crate) fn pick_for_request(&self, tried: &[u64], key: Option<u64>, now: u64) -> Option<Reservation> {
+        let endpoints = self.endpoints.load();
+        let has_room = |endpoint: &Endpoint| endpoint.in_flight.load(Ordering::Relaxed) < self.endpoint_in_flight_max;
+        let is_untried = |endpoint: &Endpoint| !tried.contains(&endpoint.id) && has_room(endpoint);
+        let is_good = |endpoint: &Endpoint| endpoint.is_available(now) && is_untried(endpoint);
+        let seed = self.seed();
+        match key {
+            None => balance::pick_for_request(&endpoints, is_good, seed, now)
+                .or_else(|| balance::pick_for_request(&endpoints, is_untried, seed, now)),
+            Some(key) => affinity::pick(&endpoints, is_good, key).or_else(|| affinity::pick(&endpoints, is_untried, key)),
+        }
     }
 
-    /// Takes a place at the replica that should get a socket, never at one of `tried`.
-    pub(crate) fn pick_for_socket(&self, tried: &[SocketAddr]) -> Option<Reservation> {
-        balance::pick_for_socket(&self.live_except(tried), self.seed())
+    /// Takes a place at the replica that should get a socket, never at one of `tried` (by id).
+    pub(crate) fn pick_for_socket(&self, tried: &[u64], now: u64) -> Option<Reservation> {
+        let endpoints = self.endpoints.load();
+        let is_untried = |endpoint: &Endpoint| !tried.contains(&endpoint.id);
+        let is_good = |endpoint: &Endpoint| endpoint.is_available(now) && is_untried(endpoint);
+        let seed = self.seed();
+        balance::pick_for_socket(&endpoints, is_good, seed).or_else(|| balance::pick_for_socket(&endpoints, is_untried, seed))
     }
 
-    fn live_except(&self, tried: &[SocketAddr]) -> Vec<Arc<Endpoint>> {
-        let is_candidate = |endpoint: &&Arc<Endpoint>| endpoint.is_live() && !tried.contains(&endpoint.address);
-        self.endpoints.load().iter().filter(is_candidate).cloned().collect()
+    /// Whether there is anybody left to ask.
+    pub(crate) fn has_other_than(&self, tried: &[u64]) -> bool {
+        self.endpoints.load().iter().any(|endpoint| !tried.contains(&endpoint.id))
+    }
+
+    /// Leaves a replica out that has failed `errors_max` requests in a row.
+    pub(crate) fn note_failure(&self, endpoint: &Endpoint, errors_max: u32, period: std::time::Duration, now: u64) {
+        endpoint.errors.fetch_add(1, Ordering::Relaxed);
+        if endpoint.outlier.failed() >= errors_max {
+            outlier::eject(endpoint, &self.endpoints.load(), now, period, "errors");
+        }
     }
 
     fn seed(&self) -> u64 {
@@ -78,96 +140,15 @@ impl Cluster {
     }
 }
 
-/// One replica.
-pub(crate) struct Endpoint {
-    pub(crate) address: SocketAddr,
-    /// Zero as long as nobody has looked.
-    health: AtomicU8,
-    /// Requests being answered by it, from us.
-    pub(crate) in_flight: AtomicUsize,
-    /// Sockets open to it, from us, including those being opened.
-    pub(crate) sockets: AtomicUsize,
-    last_check: ArcSwapOption<Check>,
-    /// It was late the last time somebody looked.
-    was_late: AtomicBool,
-}
-
-/// What a look at a replica found.
-#[derive(Debug)]
-pub(crate) struct Check {
-    pub(crate) health: Health,
-    pub(crate) latency: Duration,
-    pub(crate) at: Timestamp,
-    /// What the replica says of itself, word for word.
-    pub(crate) checks: Option<serde_json::Value>,
-    pub(crate) error: Option<String>,
-}
-
-const UNKNOWN: u8 = 0;
-const PASS: u8 = 1;
-const WARN: u8 = 2;
-const FAIL: u8 = 3;
-
-impl Endpoint {
-    pub(crate) fn new(address: SocketAddr) -> Endpoint {
-        Endpoint {
-            address,
-            health: AtomicU8::new(UNKNOWN),
-            in_flight: AtomicUsize::new(0),
-            sockets: AtomicUsize::new(0),
-            last_check: ArcSwapOption::empty(),
-            was_late: AtomicBool::new(false),
-        }
-    }
-
-    /// May it get requests? Unknown is no: the first probe is never further away than one interval.
-    pub(crate) fn is_live(&self) -> bool {
-        matches!(self.health.load(Ordering::Acquire), PASS | WARN)
-    }
-
-    /// Whether a live replica that is late now has not been late before.
-    pub(crate) fn forgive_lateness(&self, is_late: bool) -> bool {
-        let was_late = self.was_late.swap(is_late, Ordering::AcqRel);
-        is_late && !was_late && self.is_live()
-    }
-
-    pub(crate) fn last_check(&self) -> Option<Arc<Check>> {
-        self.last_check.load_full()
-    }
-
-    /// Stores what a look found; the next pick already goes by it.
-    pub(crate) fn record(&self, check: Check) {
-        let health = match check.health {
-            Health::Pass => PASS,
-            Health::Warn => WARN,
-            Health::Fail => FAIL,
-        };
-        let error = check.error.clone().unwrap_or_default();
-        self.last_check.store(Some(Arc::new(check)));
-        let before = self.health.swap(health, Ordering::AcqRel);
-        match (before, health) {
-            (PASS | WARN, FAIL) => tracing::warn!(endpoint = %self.address, error, "replica is down"),
-            (UNKNOWN, FAIL) => tracing::warn!(endpoint = %self.address, error, "replica does not answer yet"),
-            (FAIL, PASS | WARN) => tracing::info!(endpoint = %self.address, "replica is up again"),
-            _ => {}
-        }
-    }
-
-    /// A request could not even connect: no further one goes there until a probe has passed again.
-    pub(crate) fn mark_unreachable(&self, error: &str) {
-        let check =
-            Check { health: Health::Fail, latency: Duration::ZERO, at: Timestamp::now(), checks: None, error: Some(error.to_owned()) };
-        self.record(check);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::testing;
 
     fn cluster(endpoints: &[&str]) -> Result<Cluster, Error> {
-        let endpoints: Vec<String> = endpoints.iter().map(|text| (*text).to_owned()).collect();
-        Cluster::new(Service::Users, &endpoints)
+        let config = testing::config();
+        let endpoints = endpoints.iter().map(|text| (*text).to_owned()).collect();
+        Cluster::new(Service::Users, &ClusterConfig { endpoints, balance: "least_latency".to_owned() }, &config)
     }
 
     #[test]
@@ -175,7 +156,7 @@ mod tests {
         let cluster = cluster(&["127.0.0.1:1", "127.0.0.1:2"]).unwrap();
         let kept = cluster.endpoints()[1].clone();
         kept.sockets.store(7, Ordering::Relaxed);
-        cluster.set_addresses(["127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:3"].map(|text| text.parse().unwrap()).into_iter());
+        cluster.set_addresses(["127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:3"].map(|text| (text.parse().unwrap(), 1)).into_iter());
         let endpoints = cluster.endpoints();
         assert_eq!(endpoints.len(), 2);
         assert!(Arc::ptr_eq(&endpoints[0], &kept));
@@ -183,10 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_nobody_has_looked_at_gets_nothing() {
-        let cluster = cluster(&["127.0.0.1:1"]).unwrap();
-        assert!(cluster.pick_for_request(&[]).is_none());
+    fn when_all_are_bad_one_is_asked_anyway() {
+        let cluster = cluster(&["127.0.0.1:1", "127.0.0.1:2"]).unwrap();
         assert!(!cluster.has_live_endpoint());
+        let first = cluster.pick_for_request(&[], None, 1).unwrap().endpoint.id;
+        let second = cluster.pick_for_request(&[first], None, 1).unwrap().endpoint.id;
+        assert_ne!(first, second);
+        assert!(cluster.pick_for_request(&[first, second], None, 1).is_none());
+        assert!(cluster.pick_for_socket(&[first], 1).is_some());
     }
 
     #[test]

@@ -19,6 +19,25 @@ pub enum Error {
         /// The key in the `gateway` section.
         key: &'static str,
     },
+    /// A setting is larger than can be held.
+    #[error("gateway.{key} must be at most {most}")]
+    TooLarge {
+        /// The key in the `gateway` section.
+        key: &'static str,
+        /// The largest value.
+        most: usize,
+    },
+    /// Nobody knows how requests are to be balanced.
+    #[error("gateway.clusters.{service}.balance: {balance:?} is none of least_latency, header:NAME, cookie:NAME, query:NAME, path:N")]
+    Balance {
+        /// The cluster it was set for.
+        service: &'static str,
+        /// The text as configured.
+        balance: String,
+    },
+    /// The path of health probes is no path.
+    #[error("gateway.health_path must begin with a slash and contain no spaces")]
+    HealthPath,
     /// A listener could not be taken over.
     #[error("take over listener: {0}")]
     Listener(#[from] std::io::Error),

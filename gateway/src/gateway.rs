@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use crate::access_log::AccessLog;
 use crate::cluster::Cluster;
+use crate::connections::Connections;
 use crate::route::Service;
-use crate::{Config, Error, Status, health, resolve, status};
+use crate::{Config, Error, Status, health, operators, resolve, status};
 
 /// The door, before and while it serves. Cloning is cheap; all clones are the same door.
 #[derive(Clone)]
@@ -26,26 +28,38 @@ struct Shared {
     /// A first health round is behind us, so "no live replica" is knowledge and not ignorance.
     probed: AtomicBool,
     draining: AtomicBool,
+    /// No more connections are accepted.
+    closed: AtomicBool,
     in_flight: AtomicUsize,
     went_idle: Notify,
+    access_log: Option<AccessLog>,
+    connections: Connections,
 }
 
 impl Gateway {
     /// Checks the settings and builds the door. Nothing is resolved, probed or opened yet.
     pub fn new(config: Config, version: &'static str) -> Result<Gateway, Error> {
+        Gateway::with_access_log(config, version, None)
+    }
+
+    /// Like [`Gateway::new`], with a log that gets a line for each request.
+    pub fn with_access_log(config: Config, version: &'static str, access_log: Option<AccessLog>) -> Result<Gateway, Error> {
         config.validate()?;
         let clusters = &config.clusters;
         let shared = Shared {
-            users: Cluster::new(Service::Users, &clusters.users.endpoints)?,
-            chat: Cluster::new(Service::Chat, &clusters.chat.endpoints)?,
-            analytics: Cluster::new(Service::Analytics, &clusters.analytics.endpoints)?,
+            users: Cluster::new(Service::Users, &clusters.users, &config)?,
+            chat: Cluster::new(Service::Chat, &clusters.chat, &config)?,
+            analytics: Cluster::new(Service::Analytics, &clusters.analytics, &config)?,
             config,
             version,
             started: Instant::now(),
             probed: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             went_idle: Notify::new(),
+            access_log,
+            connections: Connections::default(),
         };
         Ok(Gateway { shared: Arc::new(shared) })
     }
@@ -53,12 +67,22 @@ impl Gateway {
     /// Resolves every name and probes every replica once. `/readyz` says no before this (or [`crate::serve`]) has done so.
     pub async fn first_health_round(&self) {
         resolve::round(self).await;
-        health::round(self, &health::Prober::new()).await;
+        health::round(self, &health::Prober::new(self.config())).await;
     }
 
     /// The health of everything as last observed: what `GET /` answers.
     pub fn status(&self) -> Status {
         status::of(self)
+    }
+
+    /// Every cluster with its replicas, their state and why, as a line of JSON: for operators, not for the public.
+    pub fn clusters_json(&self) -> String {
+        operators::clusters(self)
+    }
+
+    /// Brings those metrics up to date that are read and not counted; to be called before metrics are shown.
+    pub fn publish_metrics(&self) {
+        operators::publish(self);
     }
 
     /// From now on `/readyz` answers 503 and every answer asks the client to close its connection.
@@ -75,6 +99,15 @@ impl Gateway {
         &self.shared.config
     }
 
+    pub(crate) fn access_log(&self) -> Option<&AccessLog> {
+        self.shared.access_log.as_ref()
+    }
+
+    /// The connections of clients.
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.shared.connections
+    }
+
     pub(crate) fn version(&self) -> &'static str {
         self.shared.version
     }
@@ -85,6 +118,14 @@ impl Gateway {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.shared.draining.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn close(&self) {
+        self.shared.closed.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_probed(&self) -> bool {

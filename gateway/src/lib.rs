@@ -3,18 +3,33 @@
 //! The binary builds a [`Config`], makes a [`Gateway`] of it and hands bound listeners to [`serve`]. Backends are known by
 //! address only; logs and numbers leave through the `tracing` and `metrics` facades.
 //!
-//! The judgement (which service, which replica, what to answer) knows no engine. pingora appears in `proxy`, `server` and
-//! `probe` only.
+//! The judgement (which service, which replica, what to answer, what to try again) is in `exchange` and knows no engine. Two
+//! engines carry bytes for it: `lane`, our own for HTTP/1.1, and `proxy`, pingora-proxy for HTTP/2. pingora appears in these
+//! two, `server` and `probe` only.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod access_log;
+mod admission;
+mod affinity;
 mod answer;
 mod balance;
+mod budget;
 mod cluster;
 mod config;
+mod connections;
+mod endpoint;
 mod error;
+mod exchange;
+mod failure;
+mod forwarded;
 mod gateway;
 mod health;
+mod lane;
+mod latency;
+mod observe;
+mod operators;
+mod outlier;
 mod own_pages;
 mod probe;
 mod problem;
@@ -25,7 +40,10 @@ mod route;
 mod server;
 mod status;
 mod status_page;
+mod ticks;
+mod trace;
 
+pub use access_log::AccessLog;
 pub use config::{ClusterConfig, Clusters, Config};
 pub use error::Error;
 pub use gateway::Gateway;

@@ -1,4 +1,4 @@
-//! One look at one replica: `GET /readyz` on a connection of its own, so that it also proves that connecting works.
+//! One look at one replica: `GET` of the health path on a connection of its own, so that it also proves that connecting works.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use pingora_core::{ErrorType, Result};
 use pingora_http::RequestHeader;
 use serde::Deserialize;
 
-use crate::Health;
+use crate::{Config, Health};
 
 /// A replica that answers more than this is broken, not healthy.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -30,7 +30,13 @@ pub(crate) struct Found {
 #[derive(Clone)]
 pub(crate) struct Prober {
     connector: Arc<Connector>,
+    path: Arc<str>,
+    /// The status that means well.
+    expected: u16,
 }
+
+/// Where our own backends tell how they are, in words; of any other path only the status counts.
+const READYZ: &str = "/readyz";
 
 /// The part of `/readyz` that matters here.
 #[derive(Deserialize)]
@@ -40,23 +46,24 @@ struct Readyz {
 }
 
 impl Prober {
-    pub(crate) fn new() -> Prober {
-        Prober { connector: Arc::new(Connector::new(None)) }
+    pub(crate) fn new(config: &Config) -> Prober {
+        Prober { connector: Arc::new(Connector::new(None)), path: config.health_path.as_str().into(), expected: config.health_status }
     }
 
     /// Asks once. A replica that cannot be asked is failing.
     pub(crate) async fn probe(&self, address: SocketAddr, timeout: Duration) -> Found {
-        match tokio::time::timeout(timeout, self.get_readyz(address)).await {
-            Ok(Ok((status, body))) => judge(status, &body),
+        match tokio::time::timeout(timeout, self.get(address)).await {
+            Ok(Ok((status, body))) if &*self.path == READYZ => judge(status, &body, self.expected),
+            Ok(Ok((status, _))) => judge_status(status, self.expected),
             Ok(Err(error)) => Found::failing(describe(error.root_etype())),
             Err(_) => Found { is_late: true, ..Found::failing("timed out") },
         }
     }
 
-    async fn get_readyz(&self, address: SocketAddr) -> Result<(StatusCode, Vec<u8>)> {
+    async fn get(&self, address: SocketAddr) -> Result<(StatusCode, Vec<u8>)> {
         let peer = HttpPeer::new(address, false, String::new());
         let (mut session, _) = self.connector.get_http_session(&peer).await?;
-        let mut request = RequestHeader::build("GET", b"/readyz", None)?;
+        let mut request = RequestHeader::build("GET", self.path.as_bytes(), None)?;
         request.insert_header(http::header::HOST, address.to_string())?;
         request.insert_header(http::header::CONNECTION, "close")?;
         request.insert_header(http::header::ACCEPT, "application/json")?;
@@ -67,7 +74,7 @@ impl Prober {
         while let Some(chunk) = session.read_body_bytes().await? {
             body.extend_from_slice(&chunk);
             if body.len() > BODY_BYTES_MAX {
-                return pingora_core::Error::e_explain(ErrorType::InvalidHTTPHeader, "readyz answer too large");
+                return pingora_core::Error::e_explain(ErrorType::InvalidHTTPHeader, "health answer too large");
             }
         }
         session.shutdown().await;
@@ -82,16 +89,23 @@ impl Found {
 }
 
 /// A replica is what it says of itself, except that 503 cannot be anything but failing.
-fn judge(status: StatusCode, body: &[u8]) -> Found {
-    let is_answer = status == StatusCode::OK || status == StatusCode::SERVICE_UNAVAILABLE;
+fn judge(status: StatusCode, body: &[u8], expected: u16) -> Found {
+    let is_answer = status.as_u16() == expected || status == StatusCode::SERVICE_UNAVAILABLE;
     if !is_answer {
         return Found::failing(format!("answered {}", status.as_u16()));
     }
     let Ok(readyz) = serde_json::from_slice::<Readyz>(body) else {
         return Found::failing("invalid answer");
     };
-    let health = if status == StatusCode::OK { readyz.status } else { Health::Fail };
+    let health = if status.as_u16() == expected { readyz.status } else { Health::Fail };
     Found { health, checks: readyz.checks, error: None, is_late: false }
+}
+
+fn judge_status(status: StatusCode, expected: u16) -> Found {
+    if status.as_u16() != expected {
+        return Found::failing(format!("answered {}", status.as_u16()));
+    }
+    Found { health: Health::Pass, checks: None, error: None, is_late: false }
 }
 
 /// An engine's error in the words an operator uses.
@@ -125,7 +139,7 @@ mod tests {
             (404, "{}", Health::Fail, Some("answered 404")),
         ];
         for (status, body, health, error) in table {
-            let found = judge(StatusCode::from_u16(status).unwrap(), body.as_bytes());
+            let found = judge(StatusCode::from_u16(status).unwrap(), body.as_bytes(), 200);
             assert_eq!((found.health, found.error.as_deref()), (health, error), "{status} {body}");
         }
     }

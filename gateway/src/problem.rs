@@ -9,11 +9,16 @@ use crate::answer::{Answer, json_line};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
     InvalidPath(&'static str),
-    BadRequest,
+    BadRequest(&'static str),
     NotFound,
     MethodNotAllowed(&'static str),
     RequestTimeout,
     BodyTooLarge { bytes_max: usize },
+    HeadTooLarge { bytes_max: usize },
+    VersionNotSupported,
+    NotImplemented,
+    TooManyConnections,
+    Overloaded,
     Internal,
     BadGateway,
     Unavailable,
@@ -35,11 +40,16 @@ impl Problem {
     fn facts(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Problem::InvalidPath(_) => ("invalid_path", StatusCode::BAD_REQUEST, "Invalid path"),
-            Problem::BadRequest => ("bad_request", StatusCode::BAD_REQUEST, "Bad request"),
+            Problem::BadRequest(_) => ("bad_request", StatusCode::BAD_REQUEST, "Bad request"),
             Problem::NotFound => ("not_found", StatusCode::NOT_FOUND, "Not found"),
             Problem::MethodNotAllowed(_) => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
             Problem::RequestTimeout => ("request_timeout", StatusCode::REQUEST_TIMEOUT, "Request timeout"),
             Problem::BodyTooLarge { .. } => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, "Body too large"),
+            Problem::HeadTooLarge { .. } => ("head_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Head too large"),
+            Problem::VersionNotSupported => ("version_not_supported", StatusCode::HTTP_VERSION_NOT_SUPPORTED, "Version not supported"),
+            Problem::NotImplemented => ("not_implemented", StatusCode::NOT_IMPLEMENTED, "Not implemented"),
+            Problem::TooManyConnections => ("too_many_connections", StatusCode::SERVICE_UNAVAILABLE, "Too many connections"),
+            Problem::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "Overloaded"),
             Problem::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
             Problem::BadGateway => ("bad_gateway", StatusCode::BAD_GATEWAY, "Bad gateway"),
             Problem::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
@@ -50,13 +60,18 @@ impl Problem {
     fn detail(self) -> String {
         match self {
             Problem::InvalidPath(reason) => reason.to_owned(),
-            Problem::BadRequest => "the request is malformed".to_owned(),
+            Problem::BadRequest(reason) => reason.to_owned(),
             Problem::NotFound => "nothing lives at this path".to_owned(),
             Problem::MethodNotAllowed(allow) => format!("this path answers {allow}"),
             Problem::RequestTimeout => "the request did not arrive in time".to_owned(),
             Problem::BodyTooLarge { bytes_max } => {
                 format!("the body is larger than {bytes_max} bytes")
             }
+            Problem::HeadTooLarge { bytes_max } => format!("the request line and the headers are larger than {bytes_max} bytes together"),
+            Problem::VersionNotSupported => "this server speaks HTTP/1.0, HTTP/1.1 and HTTP/2".to_owned(),
+            Problem::NotImplemented => "chunked is the only transfer coding this server knows".to_owned(),
+            Problem::TooManyConnections => "too many connections are open, in all or from your address".to_owned(),
+            Problem::Overloaded => "the service has more to do than it can; come again in a moment".to_owned(),
             Problem::Internal => "something went wrong inside the gateway".to_owned(),
             Problem::BadGateway => "the service broke off or gave an invalid answer".to_owned(),
             Problem::Unavailable => "the service has no live replica right now".to_owned(),

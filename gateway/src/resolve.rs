@@ -4,25 +4,64 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use crate::Gateway;
-use crate::cluster::Cluster;
+use crate::route::Service;
 
 const INTERVAL: Duration = Duration::from_secs(2);
 /// A name server that never answers must not stop the others from being asked.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One configured endpoint.
-pub(crate) enum Source {
+pub(crate) struct Source {
+    place: Place,
+    /// The share of each of its replicas beside those of other sources.
+    weight: usize,
+}
+
+enum Place {
     /// An address, taken as it is.
     Literal(SocketAddr),
     /// A name, with the addresses of the last look-up that found any.
     Name { host: Arc<str>, port: u16, last_good: Mutex<Vec<SocketAddr>> },
 }
 
+const WEIGHT_MAX: usize = 1000;
+
 impl Source {
     pub(crate) fn parse(endpoint: &str) -> Result<Source, &'static str> {
+        let (place, weight) = match endpoint.split_once(' ') {
+            None => (endpoint, 1),
+            Some((place, weight)) => {
+                let weight = weight.trim().strip_prefix("weight=").ok_or("after the port only weight=N may follow")?;
+                let weight = weight.parse().ok().filter(|weight| (1..=WEIGHT_MAX).contains(weight));
+                (place, weight.ok_or("the weight is not a number from 1 to 1000")?)
+            }
+        };
+        Ok(Source { place: Place::parse(place)?, weight })
+    }
+
+    /// What is known now, without asking anyone: each address with its weight.
+    pub(crate) fn addresses(&self) -> Vec<(SocketAddr, usize)> {
+        match &self.place {
+            Place::Literal(address) => vec![(*address, self.weight)],
+            Place::Name { last_good, .. } => {
+                let known = last_good.lock().unwrap_or_else(PoisonError::into_inner);
+                known.iter().map(|address| (*address, self.weight)).collect()
+            }
+        }
+    }
+
+    fn is_name(&self) -> bool {
+        matches!(self.place, Place::Name { .. })
+    }
+}
+
+impl Place {
+    fn parse(endpoint: &str) -> Result<Place, &'static str> {
         if let Ok(address) = endpoint.parse::<SocketAddr>() {
-            return if address.port() == 0 { Err("the port is 0") } else { Ok(Source::Literal(address)) };
+            return if address.port() == 0 { Err("the port is 0") } else { Ok(Place::Literal(address)) };
         }
         let (host, port) = endpoint.rsplit_once(':').ok_or("the port is missing")?;
         let port: u16 = port.parse().map_err(|_| "the port is not a number up to 65535")?;
@@ -36,19 +75,11 @@ impl Source {
         if !host.bytes().all(is_name_byte) {
             return Err("the host is neither a name nor an address");
         }
-        Ok(Source::Name { host: host.into(), port, last_good: Mutex::default() })
-    }
-
-    /// What is known now, without asking anyone.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        match self {
-            Source::Literal(address) => vec![*address],
-            Source::Name { last_good, .. } => last_good.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        }
+        Ok(Place::Name { host: host.into(), port, last_good: Mutex::default() })
     }
 
     async fn refresh(&self) {
-        let Source::Name { host, port, last_good } = self else {
+        let Place::Name { host, port, last_good } = self else {
             return;
         };
         let lookup = tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((host.as_ref(), *port)));
@@ -70,28 +101,42 @@ impl Source {
     }
 }
 
-/// Looks every name up once. Names of one cluster wait for each other, clusters do not.
+/// Looks every name up once, all at the same time.
 pub(crate) async fn round(gateway: &Gateway) {
-    let [users, chat, analytics] = gateway.clusters();
-    tokio::join!(refresh(users), refresh(chat), refresh(analytics));
+    let mut lookups = each_name(gateway, |gateway, service, index| async move { refresh(&gateway, service, index).await });
+    while lookups.join_next().await.is_some() {}
 }
 
-async fn refresh(cluster: &Cluster) {
-    let has_names = cluster.sources.iter().any(|source| matches!(source, Source::Name { .. }));
-    if !has_names {
-        return;
-    }
-    for source in &cluster.sources {
-        source.refresh().await;
-    }
-    cluster.set_addresses(cluster.sources.iter().flat_map(Source::addresses));
-}
-
-/// Looks names up for as long as the door serves.
+/// Looks names up for as long as the door serves, each on its own: a slow answer delays nobody else's.
 pub(crate) async fn run(gateway: Gateway) {
-    loop {
-        round(&gateway).await;
-        tokio::time::sleep(INTERVAL).await;
+    let mut loops = each_name(&gateway, |gateway, service, index| async move {
+        loop {
+            refresh(&gateway, service, index).await;
+            tokio::time::sleep(INTERVAL).await;
+        }
+    });
+    while loops.join_next().await.is_some() {}
+}
+
+fn each_name<F>(gateway: &Gateway, task: impl Fn(Gateway, Service, usize) -> F) -> JoinSet<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    for cluster in gateway.clusters() {
+        let names = cluster.sources.iter().enumerate().filter(|(_, source)| source.is_name());
+        for (index, _) in names {
+            tasks.spawn(task(gateway.clone(), cluster.service, index));
+        }
+    }
+    tasks
+}
+
+async fn refresh(gateway: &Gateway, service: Service, index: usize) {
+    let cluster = gateway.cluster(service);
+    if let Some(source) = cluster.sources.get(index) {
+        source.place.refresh().await;
+        cluster.refresh();
     }
 }
 
@@ -101,24 +146,39 @@ mod tests {
 
     #[test]
     fn endpoints_are_host_and_port() {
-        for good in ["127.0.0.1:3001", "[::1]:3001", "users:3001", "chat-1.internal_net:80"] {
+        for good in ["127.0.0.1:3001", "[::1]:3001", "users:3001", "chat-1.internal_net:80", "users:3001 weight=3"] {
             assert!(Source::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "users", ":80", "users:", "users:0", "127.0.0.1:0", "users:99999", "http://users:80", "a b:1", "::1:80"] {
+        for bad in [
+            "users:1 weight=0",
+            "users:1 weight=x",
+            "users:1 x=2",
+            "",
+            "users",
+            ":80",
+            "users:",
+            "users:0",
+            "127.0.0.1:0",
+            "users:99999",
+            "http://users:80",
+            "a b:1",
+            "::1:80",
+        ] {
             assert!(Source::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[tokio::test]
     async fn a_name_becomes_addresses_and_a_failed_look_up_keeps_them() {
-        let source = Source::parse("localhost:3001").unwrap();
+        let source = Source::parse("localhost:3001 weight=2").unwrap();
         assert!(source.addresses().is_empty());
-        source.refresh().await;
+        source.place.refresh().await;
         let found = source.addresses();
-        assert!(found.iter().any(|address| address.ip().is_loopback() && address.port() == 3001), "{found:?}");
+        assert!(found.iter().any(|(address, weight)| address.ip().is_loopback() && address.port() == 3001 && *weight == 2), "{found:?}");
 
-        let gone = Source::Name { host: "does-not-exist.invalid".into(), port: 1, last_good: Mutex::new(found.clone()) };
-        gone.refresh().await;
+        let last_good = Mutex::new(found.iter().map(|(address, _)| *address).collect());
+        let gone = Source { place: Place::Name { host: "does-not-exist.invalid".into(), port: 1, last_good }, weight: 2 };
+        gone.place.refresh().await;
         assert_eq!(gone.addresses(), found);
     }
 }

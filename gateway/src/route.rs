@@ -94,6 +94,10 @@ pub(crate) struct InvalidPath(pub(crate) &'static str);
 
 /// Turns a request target into path and query: a client may also send `http://host/users` to a proxy.
 pub(crate) fn origin_form(target: &[u8]) -> Result<Cow<'_, [u8]>, InvalidPath> {
+    // Some readers cut it off, some do not.
+    if target.contains(&b'#') {
+        return Err(InvalidPath("the request target has a fragment"));
+    }
     if target.starts_with(b"/") {
         return Ok(Cow::Borrowed(target));
     }
@@ -103,10 +107,22 @@ pub(crate) fn origin_form(target: &[u8]) -> Result<Cow<'_, [u8]>, InvalidPath> {
         .ok_or(InvalidPath("the request target is not a path"))?;
     let rest = target.get(scheme.len()..).unwrap_or_default();
     let authority_len = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    let is_host_byte = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':' | b'[' | b']' | b'%');
+    if authority_len == 0 || !rest.iter().take(authority_len).all(is_host_byte) {
+        return Err(InvalidPath("the request target has no host, or a malformed one"));
+    }
     match rest.get(authority_len..).unwrap_or_default() {
         path @ [b'/', ..] => Ok(Cow::Borrowed(path)),
         query => Ok(Cow::Owned([b"/", query].concat())),
     }
+}
+
+/// The authority of an absolute-form target: it stands for the Host (RFC 9112, section 3.2.2).
+pub(crate) fn authority(target: &[u8]) -> Option<&[u8]> {
+    let at = target.windows(3).position(|window| window == b"://").filter(|_| !target.starts_with(b"/"))?;
+    let rest = target.get(at + 3..)?;
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    rest.get(..end).filter(|authority| !authority.is_empty())
 }
 
 /// The path of an origin-form target, once nothing in it can be read in two ways.

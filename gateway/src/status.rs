@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 
 use crate::Gateway;
-use crate::cluster::{Cluster, Endpoint};
+use crate::cluster::Cluster;
+use crate::endpoint::{Check, Endpoint};
 use crate::route::Service;
 
 /// How well something serves.
@@ -111,9 +112,9 @@ fn service(cluster: &Cluster) -> ServiceStatus {
 fn replica(endpoint: &Endpoint, has_sockets: bool) -> Replica {
     let check = endpoint.last_check();
     let check = check.as_deref();
-    let latency_ms = |check: &crate::cluster::Check| (check.latency.as_secs_f64() * 100_000.0).round() / 100.0;
+    let latency_ms = |check: &Check| (check.latency.as_secs_f64() * 100_000.0).round() / 100.0;
     Replica {
-        address: endpoint.address.to_string(),
+        address: endpoint.name.to_string(),
         status: check.map_or(Health::Fail, |check| check.health),
         latency_ms: check.map(latency_ms),
         checked_at: check.map(|check| format!("{:.3}", check.at)),

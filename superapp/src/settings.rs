@@ -39,6 +39,8 @@ pub(crate) struct Sources {
 pub(crate) struct Settings {
     pub(crate) data: Data,
     pub(crate) log: Log,
+    /// Where the gateway's line for each request goes.
+    pub(crate) access_log: AccessLogTo,
     /// Its clusters may be empty, which means: where the other sections listen.
     pub(crate) gateway: Section<gateway::Config>,
     pub(crate) users: Section<users::Config>,
@@ -71,6 +73,29 @@ pub(crate) enum Format {
     Auto,
     Text,
     Json,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AccessLogTo {
+    /// Stdout, but not to people.
+    Auto,
+    Stdout,
+    Off,
+    File(PathBuf),
+}
+
+impl std::str::FromStr for AccessLogTo {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "auto" => AccessLogTo::Auto,
+            "stdout" => AccessLogTo::Stdout,
+            "off" | "" => AccessLogTo::Off,
+            path => AccessLogTo::File(path.into()),
+        })
+    }
 }
 
 impl Settings {

@@ -4,24 +4,30 @@ use http::header::{FORWARDED, HOST, HeaderName};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 
-use crate::request_id;
+use crate::exchange::Exchange;
+use crate::{forwarded, request_id, trace};
 
 /// Tells the replica who asked, as seen from here.
 ///
 /// The caller's own words about where it comes from are dropped: strangers are not believed. Everything else goes through
 /// unchanged; pingora has already removed what belongs to the client's connection only.
-pub(crate) fn add_headers(upstream: &mut RequestHeader, request_id: &str, client: Option<std::net::IpAddr>) -> Result<()> {
-    upstream.insert_header(request_id::HEADER, request_id)?;
-    upstream.remove_header(&FORWARDED);
+pub(super) fn add_headers(upstream: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
+    upstream.insert_header(request_id::HEADER, exchange.request_id.as_str())?;
+    upstream.insert_header(trace::HEADER, exchange.traceparent.as_str())?;
     upstream.insert_header("x-forwarded-proto", "http")?;
-    match client {
-        // An IPv4 caller on an IPv6 listener is still an IPv4 caller.
-        Some(ip) => upstream.insert_header("x-forwarded-for", ip.to_canonical().to_string())?,
+    match exchange.client {
+        Some(ip) => upstream.insert_header("x-forwarded-for", ip.to_string())?,
         None => remove(upstream, "x-forwarded-for"),
     }
-    match upstream.headers.get(HOST).cloned() {
+    let host = upstream.headers.get(HOST).cloned();
+    let value = forwarded::value(exchange.client, host.as_ref().map(|host| host.as_bytes()).unwrap_or_default());
+    upstream.insert_header(FORWARDED, value)?;
+    match host {
         Some(host) => upstream.insert_header("x-forwarded-host", host)?,
         None => remove(upstream, "x-forwarded-host"),
+    }
+    for name in ["keep-alive", "proxy-connection", "proxy-authorization"] {
+        remove(upstream, name);
     }
     Ok(())
 }
@@ -33,9 +39,15 @@ fn remove(upstream: &mut RequestHeader, name: &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::testing;
+    use crate::exchange::Protocol;
 
     #[test]
     fn what_a_stranger_says_of_itself_is_replaced() {
+        let gateway = crate::Gateway::new(testing::config(), "0").unwrap();
+        let mut exchange = Exchange::begin(&gateway, Some("10.0.0.1".parse().unwrap()), Protocol::Http2);
+        exchange.request_id = "id-1".to_owned();
+        exchange.traceparent = "00-1-2-01".to_owned();
         let mut request = RequestHeader::build("GET", b"/users", None).unwrap();
         for (name, value) in [
             ("host", "door.example"),
@@ -44,17 +56,16 @@ mod tests {
             ("x-forwarded-proto", "https"),
             ("x-forwarded-host", "evil.example"),
             ("forwarded", "for=6.6.6.6"),
-            ("traceparent", "00-1-2-01"),
         ] {
             request.append_header(name, value).unwrap();
         }
-        add_headers(&mut request, "id-1", Some("::ffff:10.0.0.1".parse().unwrap())).unwrap();
+        add_headers(&mut request, &exchange).unwrap();
         let all = |name: &str| request.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
         assert_eq!(all("x-forwarded-for"), ["10.0.0.1"]);
         assert_eq!(all("x-forwarded-proto"), ["http"]);
         assert_eq!(all("x-forwarded-host"), ["door.example"]);
         assert_eq!(all("x-request-id"), ["id-1"]);
         assert_eq!(all("traceparent"), ["00-1-2-01"]);
-        assert!(all("forwarded").is_empty());
+        assert_eq!(all("forwarded"), ["for=10.0.0.1;host=\"door.example\";proto=http"]);
     }
 }

@@ -8,6 +8,7 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use crate::answer::Answer;
+use crate::exchange::Exchange;
 use crate::request_id;
 
 /// How much of a refused body is read after the answer, and for how long: so that the client reads the answer, not a reset.
@@ -15,7 +16,7 @@ const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Writes an answer of our own. With a request body still on its way, the connection ends with it, politely.
-pub(super) async fn send(session: &mut Session, answer: Answer, request_id: &str) -> Result<()> {
+pub(super) async fn send(session: &mut Session, answer: Answer, exchange: &Exchange) -> Result<()> {
     let has_body_left = !session.is_body_done();
     if has_body_left {
         session.set_keepalive(None);
@@ -25,7 +26,7 @@ pub(super) async fn send(session: &mut Session, answer: Answer, request_id: &str
         header.insert_header(name, value)?;
     }
     header.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
-    header.insert_header(request_id::HEADER, request_id)?;
+    header.insert_header(request_id::HEADER, exchange.request_id.as_str())?;
     let is_head = session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(header), is_head).await?;
     if !is_head {

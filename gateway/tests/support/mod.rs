@@ -36,17 +36,41 @@ pub struct Door {
 }
 
 pub fn config(users: &[SocketAddr], chat: &[SocketAddr], analytics: &[SocketAddr]) -> Config {
-    let cluster = |addresses: &[SocketAddr]| ClusterConfig { endpoints: addresses.iter().map(ToString::to_string).collect() };
+    let cluster = |addresses: &[SocketAddr]| ClusterConfig {
+        endpoints: addresses.iter().map(ToString::to_string).collect(),
+        balance: "least_latency".to_owned(),
+    };
     Config {
-        connect_timeout_ms: 500,
-        request_timeout_s: 1,
-        drain_s: 30,
+        workers: 2,
+        header_timeout_s: 5,
+        header_bytes_max: 32 * 1024,
         body_bytes_max: BODY_BYTES_MAX,
         analytics_body_bytes_max: 2 * BODY_BYTES_MAX,
-        websocket_idle_s: 30,
+        body_bytes_per_second_min: 256,
+        write_timeout_s: 5,
         keepalive_s: 75,
+        websocket_idle_s: 30,
+        connections_max: 10_000,
+        connections_per_address_max: 10_000,
+        connect_timeout_ms: 500,
+        try_timeout_s: 1,
+        request_timeout_s: 1,
+        tries_max: 3,
+        retry_budget_percent: 20,
+        cluster_in_flight_max: 1024,
+        cluster_waiting_max: 1024,
+        queue_timeout_ms: 100,
+        endpoint_in_flight_max: 1024,
+        ejection_errors: 5,
+        ejection_s: 5,
         health_interval_ms: 100,
         health_timeout_ms: 400,
+        health_path: "/readyz".to_owned(),
+        health_status: 200,
+        health_pass_after: 1,
+        health_fail_after: 1,
+        drain_wait_ms: 0,
+        drain_s: 30,
         clusters: Clusters { users: cluster(users), chat: cluster(chat), analytics: cluster(analytics) },
     }
 }

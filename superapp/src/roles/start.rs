@@ -12,11 +12,11 @@ use super::ports::Ports;
 use super::shared::Shared;
 use super::stores::Stores;
 use super::tasks::Tasks;
-use crate::admin;
 use crate::listeners::Bound;
 use crate::roles::Role;
 use crate::settings::{Listen, Settings};
 use crate::telemetry::metrics::Metrics;
+use crate::{admin, telemetry};
 
 /// Everything that runs, in the order in which `drain` ends it.
 #[derive(Default)]
@@ -96,7 +96,8 @@ pub(super) async fn start(settings: Settings, role: Role, ports: Ports, stores: 
     }
     if !gateway.is_empty() {
         let config = gateway::Config { clusters, ..settings.gateway.config };
-        let door = Gateway::new(config, env!("CARGO_PKG_VERSION"))?;
+        let access_log = telemetry::access::open(&settings.access_log)?;
+        let door = Gateway::with_access_log(config, env!("CARGO_PKG_VERSION"), access_log)?;
         door.first_health_round().await;
         let listeners = listeners(gateway).into_iter().map(TcpListener::into_std).collect::<Result<_, _>>()?;
         running.gateway = Some(door.clone());
@@ -104,8 +105,8 @@ pub(super) async fn start(settings: Settings, role: Role, ports: Ports, stores: 
         running.door.tasks.spawn("gateway", async { gateway::serve(door, listeners, stop).await.context("serve") });
     }
     if !admin.is_empty() {
-        let (listeners, metrics) = (listeners(admin), metrics.clone());
-        running.operators.spawn("admin", |stop| admin::run(metrics, listeners, stop));
+        let (listeners, metrics, gateway) = (listeners(admin), metrics.clone(), running.gateway.clone());
+        running.operators.spawn("admin", |stop| admin::run(metrics, gateway, listeners, stop));
     }
     running.operators.spawn("metrics", |stop| async {
         tokio::select! {

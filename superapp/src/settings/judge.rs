@@ -10,7 +10,7 @@ use super::listen::Listen;
 use super::{Section, Settings};
 
 /// Keys of a section that belong to the binary.
-const OWN: [&str; 3] = ["listen", "admin_listen", "database_url"];
+const OWN: [&str; 4] = ["listen", "admin_listen", "database_url", "access_log"];
 
 /// Makes settings of the layers, or says all that is wrong.
 pub(crate) fn judge(mut layers: Layers<'_>) -> Result<Settings, Findings> {
@@ -18,6 +18,7 @@ pub(crate) fn judge(mut layers: Layers<'_>) -> Result<Settings, Findings> {
     let data = Data::judge(&mut layers);
     let log = section(&mut layers, "log", &[]);
     filter(&mut layers);
+    let access_log = text(&layers, "gateway.access_log").0.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
     let gateway = role(&mut layers, "gateway");
     let users = role(&mut layers, "users");
     let chat = role(&mut layers, "chat");
@@ -32,7 +33,7 @@ pub(crate) fn judge(mut layers: Layers<'_>) -> Result<Settings, Findings> {
     let findings = layers.findings;
     match (data, log, gateway, users, chat, analytics) {
         (Some(data), Some(log), Some(gateway), Some(users), Some(chat), Some(analytics)) if findings.is_empty() => {
-            Ok(Settings { data, log, gateway, users, chat, analytics })
+            Ok(Settings { data, log, access_log, gateway, users, chat, analytics })
         }
         _ => Err(Findings(findings)),
     }
@@ -44,6 +45,14 @@ fn bounds(key: &str) -> (i64, i64) {
     match key {
         // To stop at once is a choice.
         "gateway.drain_s" => (0, DAY_S),
+        "gateway.drain_wait_ms" => (0, DAY_S * 1000),
+        // One for each core.
+        "gateway.workers" => (0, 1024),
+        "gateway.body_bytes_per_second_min" | "gateway.cluster_waiting_max" => (0, 100_000_000),
+        "gateway.retry_budget_percent" => (0, 100),
+        "gateway.health_status" => (100, 599),
+        "gateway.header_bytes_max" => (256, 49_152),
+        "gateway.cluster_in_flight_max" => (1, 1_000_000),
         "chat.reconnect_after_ms" => (0, DAY_S * 1000),
         // More than any PostgreSQL is run with.
         "database.connections_max" => (1, 10_000),
@@ -131,13 +140,17 @@ pub(super) fn section<T: DeserializeOwned>(layers: &mut Layers<'_>, name: &str, 
     }
 }
 
-/// What the gateway itself refuses: endpoints that are none.
+/// What the gateway itself refuses: endpoints that are none, ways to balance that nobody knows.
 fn door(layers: &mut Layers<'_>, section: &Section<gateway::Config>) {
     let Err(error) = gateway::Gateway::new(section.config.clone(), env!("CARGO_PKG_VERSION")) else { return };
     let origin = match &error {
-        gateway::Error::Endpoint { service, .. } => Some(layers.get(&format!("gateway.clusters.{service}.endpoints")).1.clone()),
-        _ => None,
+        gateway::Error::Endpoint { service, .. } => Some(format!("gateway.clusters.{service}.endpoints")),
+        gateway::Error::Balance { service, .. } => Some(format!("gateway.clusters.{service}.balance")),
+        gateway::Error::HealthPath => Some("gateway.health_path".to_owned()),
+        gateway::Error::Zero { key } | gateway::Error::TooLarge { key, .. } => Some(format!("gateway.{key}")),
+        gateway::Error::Listener(_) | gateway::Error::Stopped(_) => None,
     };
+    let origin = origin.map(|key| layers.get(&key).1.clone());
     layers.findings.push(Finding { origin, text: error.to_string() });
 }
 

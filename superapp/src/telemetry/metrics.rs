@@ -48,6 +48,16 @@ fn describe() {
     describe_histogram!("gateway_request_duration_seconds", Unit::Seconds, "Time from a request's head to the end of its answer.");
     describe_gauge!("gateway_sockets_open", "WebSockets open through the gateway, by replica.");
     describe_counter!("gateway_upstream_errors_total", "Failures between gateway and replicas, by cluster and kind.");
+    describe_counter!("gateway_ejections_total", "Times a replica was left out, by replica and why.");
+    describe_counter!("gateway_access_log_lost_total", "Lines of the access log that could not be written.");
+    describe_counter!("gateway_endpoint_requests_total", "Requests a replica was asked, tries included.");
+    describe_counter!("gateway_endpoint_errors_total", "Of these, those it failed: no answer, or 502, 503, 504.");
+    describe_gauge!("gateway_endpoint_in_flight", "Requests a replica is answering.");
+    describe_gauge!("gateway_endpoint_available", "1 while a replica gets requests.");
+    describe_gauge!("gateway_connections_open", "Connections of clients.");
+    describe_gauge!("gateway_concurrency_limit", "Requests a cluster is asked at the same time, at most, as found out.");
+    describe_gauge!("gateway_cluster_in_flight", "Requests in flight to a cluster.");
+    describe_gauge!("gateway_cluster_waiting", "Requests that wait for a place in a cluster.");
     describe_counter!("http_requests_total", "Requests to a backend's own port, by role, route and status.");
     describe_histogram!("http_request_duration_seconds", Unit::Seconds, "Time a backend took for an answer.");
     describe_counter!("database_commits_total", "Commits, by database.");

@@ -1,8 +1,22 @@
-//! What an engine's error means: for the client, for the replica, and for trying once more. Pure functions over the error.
+//! pingora's errors in the words of the door.
 
 use pingora_core::{Error, ErrorSource, ErrorType};
 
+use crate::failure::Failure;
 use crate::problem::Problem;
+
+/// What an error between us and a replica means.
+pub(super) fn failure(error: &Error) -> Failure {
+    match error.root_etype() {
+        ErrorType::ConnectRefused => Failure::Refused,
+        ErrorType::ConnectTimedout => Failure::ConnectTimeout,
+        ErrorType::ConnectNoRoute | ErrorType::ConnectError => Failure::NoRoute,
+        ErrorType::SocketError | ErrorType::BindError => Failure::OwnLimit,
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => Failure::Timeout,
+        ErrorType::InvalidHTTPHeader | ErrorType::H1Error => Failure::InvalidAnswer,
+        _ => Failure::Broken,
+    }
+}
 
 /// What to tell the client about an engine's error; `None` when there is nobody left to tell.
 pub(super) fn problem(error: &Error, body_bytes_max: usize) -> Option<Problem> {
@@ -10,31 +24,15 @@ pub(super) fn problem(error: &Error, body_bytes_max: usize) -> Option<Problem> {
     let problem = match (error.esource(), error.etype()) {
         (_, HTTPStatus(413)) => Problem::BodyTooLarge { bytes_max: body_bytes_max },
         (_, HTTPStatus(503)) => Problem::Unavailable,
-        (ErrorSource::Upstream, ConnectTimedout | ConnectRefused | ConnectNoRoute | ConnectError) => Problem::Unavailable,
-        (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => Problem::GatewayTimeout,
-        (ErrorSource::Upstream, _) => Problem::BadGateway,
+        (ErrorSource::Upstream, _) => failure(error).problem(),
         (ErrorSource::Downstream, ReadTimedout) => Problem::RequestTimeout,
         (ErrorSource::Downstream, ReadError | WriteError | WriteTimedout | ConnectionClosed) => {
             return None;
         }
-        (ErrorSource::Downstream, _) => Problem::BadRequest,
+        (ErrorSource::Downstream, _) => Problem::BadRequest("the request is malformed"),
         (ErrorSource::Internal | ErrorSource::Unset, _) => Problem::Internal,
     };
     Some(problem)
-}
-
-/// Did the replica refuse us? Running out of our own ports or descriptors says nothing about it.
-pub(super) fn is_replicas_fault(connecting: &Error) -> bool {
-    matches!(
-        connecting.etype(),
-        ErrorType::ConnectRefused | ErrorType::ConnectTimedout | ErrorType::ConnectNoRoute | ErrorType::ConnectError
-    )
-}
-
-/// Did the replica break off, as happens when it closes a kept connection while a request is on its way?
-pub(super) fn broke_off(proxying: &Error) -> bool {
-    *proxying.esource() == ErrorSource::Upstream
-        && matches!(proxying.etype(), ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError)
 }
 
 #[cfg(test)]
@@ -54,7 +52,7 @@ mod tests {
             (Error::new_up(InvalidHTTPHeader), Some(Problem::BadGateway)),
             (Error::new_down(ConnectionClosed), None),
             (Error::new_down(ReadTimedout), Some(Problem::RequestTimeout)),
-            (Error::new_down(InvalidHTTPHeader), Some(Problem::BadRequest)),
+            (Error::new_down(InvalidHTTPHeader), Some(Problem::BadRequest("the request is malformed"))),
             (Error::new_in(InternalError), Some(Problem::Internal)),
         ];
         for (error, expected) in table {

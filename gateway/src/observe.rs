@@ -1,0 +1,123 @@
+//! What is told of each exchange when it ends: numbers, and a line in the access log. Both engines end here.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use http::Method;
+use metrics::{Counter, Histogram};
+
+use crate::access_log;
+use crate::exchange::Exchange;
+use crate::failure::Failure;
+use crate::route::Route;
+
+/// The status of a request whose client left before there was an answer, as nginx counts it.
+pub(crate) const CLIENT_LEFT: u16 = 499;
+
+/// Why an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The answer is complete.
+    Done,
+    /// The answer is one of ours, with this code.
+    Refused(&'static str),
+    /// The client went, or broke the connection off.
+    ClientLeft,
+    /// The client took its answer too slowly, or sent its request too slowly after the answer had begun.
+    ClientSlow,
+    /// The replica broke off in the middle of its answer.
+    ReplicaBroke,
+    /// The answer was not complete at its deadline.
+    Deadline,
+    /// A socket was silent for too long.
+    Idle,
+    /// The gateway was told to stop.
+    Drained,
+}
+
+impl Why {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Why::Done => "done",
+            Why::Refused(code) => code,
+            Why::ClientLeft => "client_left",
+            Why::ClientSlow => "client_slow",
+            Why::ReplicaBroke => "replica_broke",
+            Why::Deadline => "deadline",
+            Why::Idle => "idle",
+            Why::Drained => "drained",
+        }
+    }
+}
+
+thread_local! {
+    /// Handles of the numbers, so that each request finds its own without building labels.
+    static NUMBERS: RefCell<HashMap<Labels, Numbers>> = RefCell::default();
+}
+
+/// All from closed sets, so that no caller can grow the number of series.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Labels {
+    route: &'static str,
+    method: &'static str,
+    status: u16,
+}
+
+struct Numbers {
+    requests: Counter,
+    seconds: Histogram,
+}
+
+/// Counts an exchange and writes its line.
+pub(crate) fn finished(exchange: &Exchange) {
+    let took = exchange.times.started.elapsed();
+    let route = exchange.route.map_or("none", Route::label);
+    let labels = Labels { route, method: method(&exchange.method), status: exchange.status };
+    // Whoever ends while the thread's own things are being taken down is not counted.
+    let _ = NUMBERS.try_with(|numbers| {
+        let mut numbers = numbers.borrow_mut();
+        let numbers = numbers.entry(labels).or_insert_with(|| Numbers::of(labels));
+        numbers.requests.increment(1);
+        if !exchange.is_socket {
+            numbers.seconds.record(took.as_secs_f64());
+        }
+    });
+    if let Some(log) = exchange.gateway.access_log() {
+        access_log::write(log, exchange, SystemTime::now(), took);
+    }
+    if let Why::Refused(code) = exchange.why
+        && exchange.status >= 500
+    {
+        tracing::warn!(code, route, request_id = %exchange.request_id, "could not serve a request");
+    }
+}
+
+impl Numbers {
+    fn of(labels: Labels) -> Numbers {
+        let Labels { route, method, status } = labels;
+        Numbers {
+            requests: metrics::counter!("gateway_requests_total", "route" => route, "method" => method, "status" => status.to_string()),
+            seconds: metrics::histogram!("gateway_request_duration_seconds", "route" => route),
+        }
+    }
+}
+
+/// A try that failed.
+pub(crate) fn count_upstream_error(cluster: &'static str, failure: Failure) {
+    metrics::counter!("gateway_upstream_errors_total", "cluster" => cluster, "kind" => failure.label()).increment(1);
+}
+
+/// The method, where it is one people use.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
