@@ -1,4 +1,12 @@
 //! A door on free ports, replicas that are a few lines of socket code, and a client that sends bytes and reads an answer.
+//!
+//! `wire` and `backend`, beside it, are for tests about the bytes themselves: they read to the letter, and a test writes what it likes.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod backend;
+pub mod dice;
+pub mod wire;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -18,13 +26,18 @@ pub const LIMIT: Duration = Duration::from_secs(10);
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Waits until `condition` holds.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+pub async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl FnMut() -> F) {
+    assert!(happens_within(LIMIT, condition).await, "never happened: {what}");
+}
+
+/// Whether `condition` holds before `limit` is over.
+pub async fn happens_within<F: Future<Output = bool>>(limit: Duration, mut condition: impl FnMut() -> F) -> bool {
     let wait = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("never happened: {what}"));
+    tokio::time::timeout(limit, wait).await.is_ok()
 }
 
 /// A door that serves.
