@@ -6,7 +6,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bodies;
 mod corpus;
+mod early;
+mod expect;
+mod headers;
+mod ordinary;
+mod upgrade;
 
 use support::backend::Backend;
 use support::{Door, config};
