@@ -6,12 +6,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
 mod bodies;
 mod corpus;
 mod early;
 mod expect;
 mod headers;
+mod mixed;
 mod ordinary;
+mod pooled;
 mod upgrade;
 
 use support::backend::Backend;
