@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod backend;
+pub mod counters;
 pub mod dice;
 pub mod wire;
 
