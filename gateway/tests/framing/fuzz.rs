@@ -61,7 +61,8 @@ impl Reference {
 }
 
 async fn note(request: Request<Incoming>, understood: Arc<Mutex<Vec<Understood>>>) -> Response<Full<Bytes>> {
-    let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    // As Latin-1, like the backend's.
+    let target = request.uri().path_and_query().map(|target| target.as_str().bytes().map(char::from).collect()).unwrap_or_default();
     let method = request.method().to_string();
     let index = {
         let mut understood = understood.lock().unwrap();
