@@ -25,6 +25,7 @@ mod failure;
 mod forwarded;
 mod gateway;
 mod health;
+mod host;
 mod lane;
 mod latency;
 mod observe;

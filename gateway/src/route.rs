@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use http::Method;
 
+use crate::host::is_host;
+
 /// A backend behind the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
@@ -94,9 +96,14 @@ pub(crate) struct InvalidPath(pub(crate) &'static str);
 
 /// Turns a request target into path and query: a client may also send `http://host/users` to a proxy.
 pub(crate) fn origin_form(target: &[u8]) -> Result<Cow<'_, [u8]>, InvalidPath> {
-    // Some readers cut it off, some do not.
-    if target.contains(&b'#') {
-        return Err(InvalidPath("the request target has a fragment"));
+    // Not every reader takes them, and some cut a fragment off (RFC 3986, section 3.3).
+    let path_len = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+    let is_doubtful = |(at, byte): (usize, &u8)| matches!(byte, b'#' | b'<' | b'>' | b'"') || (*byte == b'`' && at < path_len);
+    if target.iter().enumerate().any(is_doubtful) {
+        return Err(InvalidPath("the request target has a character that must be percent-encoded"));
+    }
+    if std::str::from_utf8(target).is_err() {
+        return Err(InvalidPath("the request target is not UTF-8"));
     }
     if target.starts_with(b"/") {
         return Ok(Cow::Borrowed(target));
@@ -107,8 +114,7 @@ pub(crate) fn origin_form(target: &[u8]) -> Result<Cow<'_, [u8]>, InvalidPath> {
         .ok_or(InvalidPath("the request target is not a path"))?;
     let rest = target.get(scheme.len()..).unwrap_or_default();
     let authority_len = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
-    let is_host_byte = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':' | b'[' | b']' | b'%');
-    if authority_len == 0 || !rest.iter().take(authority_len).all(is_host_byte) {
+    if !is_host(rest.get(..authority_len).unwrap_or_default()) {
         return Err(InvalidPath("the request target has no host, or a malformed one"));
     }
     match rest.get(authority_len..).unwrap_or_default() {

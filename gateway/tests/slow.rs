@@ -28,7 +28,7 @@ struct Limits {
 /// So wide that nothing here touches them.
 const WIDE: Limits = Limits {
     header_timeout_s: 60,
-    header_bytes_max: 64 * 1024,
+    header_bytes_max: 48 * 1024,
     keepalive_s: 60,
     body_bytes_per_second_min: 1,
     request_timeout_s: 60,
@@ -44,14 +44,12 @@ async fn door_with(backend: &Backend, limits: Limits) -> Door {
     let mut config = config(&[backend.address], &[backend.address], &[backend.address]);
     config.keepalive_s = limits.keepalive_s;
     config.request_timeout_s = limits.request_timeout_s;
-    // Pending: these settings do not exist yet. Each line here is to set the one of its name.
-    let _pending = (
-        limits.header_timeout_s,
-        limits.header_bytes_max,
-        limits.body_bytes_per_second_min,
-        limits.connections_max,
-        limits.connections_per_address_max,
-    );
+    config.write_timeout_s = limits.request_timeout_s;
+    config.header_timeout_s = limits.header_timeout_s;
+    config.header_bytes_max = limits.header_bytes_max;
+    config.body_bytes_per_second_min = limits.body_bytes_per_second_min;
+    config.connections_max = limits.connections_max;
+    config.connections_per_address_max = limits.connections_per_address_max;
     Door::open(config).await
 }
 

@@ -29,13 +29,15 @@ pub(super) async fn send_own(connection: &mut Connection, exchange: &mut Exchang
         }
         Framing::Length(_) | Framing::Chunked | Framing::UntilClose => true,
     };
-    let keeps_alive = connection.keeps_alive(plan) && !has_body_left;
+    // What could be read in two ways is not read on.
+    let is_doubtful = answer.status == http::StatusCode::BAD_REQUEST;
+    let keeps_alive = connection.keeps_alive(plan) && !has_body_left && !is_doubtful;
     let is_sent = send(connection, exchange, answer, keeps_alive).await;
     match (is_sent, has_body_left) {
         (false, _) => After::Close,
-        (true, true) => After::Linger,
         (true, false) if keeps_alive => After::Next,
-        (true, false) => After::Close,
+        (true, _) if has_body_left || !connection.inbox.is_empty() => After::Linger,
+        (true, _) => After::Close,
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) enum Framing {
 pub(super) struct Invalid(pub(super) &'static str);
 
 /// Bytes of chunk extensions, all together: nobody uses them.
-const EXTENSION_BYTES_MAX: usize = 4 * 1024;
+const EXTENSION_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of trailers.
 const TRAILER_BYTES_MAX: usize = 8 * 1024;
 const TRAILERS_MAX: usize = 32;
@@ -72,6 +72,14 @@ impl Decoder {
 
     pub(super) fn is_done(&self) -> bool {
         self.state == State::Done
+    }
+
+    /// How much more is announced already: the rest of the body, or of the chunk under way.
+    pub(super) fn announced(&self) -> u64 {
+        match self.state {
+            State::Length(left) | State::Size(left, true) | State::Extension(left) | State::SizeLf(left) | State::Data(left) => left,
+            _ => 0,
+        }
     }
 
     /// The connection has ended; whether the body ends with it.
@@ -173,7 +181,7 @@ fn take(bytes: &mut [u8], decoded: &mut Decoded, count: usize) {
 
 /// Trailers are fields like others, but none that would change how the message is read (RFC 9110, section 6.5.1).
 fn check_trailers(lines: &[u8]) -> Result<(), Invalid> {
-    const FORBIDDEN: [&str; 14] = [
+    const FORBIDDEN: [&str; 20] = [
         "authorization",
         "connection",
         "content-encoding",
@@ -182,12 +190,18 @@ fn check_trailers(lines: &[u8]) -> Result<(), Invalid> {
         "content-type",
         "cookie",
         "expect",
+        "forwarded",
         "host",
         "set-cookie",
         "te",
+        "traceparent",
         "trailer",
         "transfer-encoding",
         "upgrade",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-request-id",
     ];
     if lines.is_empty() {
         return Ok(());
@@ -260,7 +274,7 @@ mod tests {
                 assert!(decode(Framing::Chunked, text.as_bytes(), size).is_err(), "{text:?}");
             }
         }
-        assert!(decode(Framing::Chunked, format!("5;{}\r\n", "x".repeat(5000)).as_bytes(), 100).is_err());
+        assert!(decode(Framing::Chunked, format!("5;{}\r\n", "x".repeat(17_000)).as_bytes(), 100).is_err());
         assert!(decode(Framing::Chunked, format!("0\r\na: {}\r\n\r\n", "x".repeat(9000)).as_bytes(), 100).is_err());
     }
 

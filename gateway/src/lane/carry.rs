@@ -29,8 +29,11 @@ use crate::failure::Failure;
 use crate::observe::Why;
 use crate::problem::Problem;
 
-/// A body up to this size is gathered before a replica is asked.
+/// A body up to this size is gathered before a replica is asked, if it comes at once.
 const GATHERED_MAX: u64 = 16 * 1024;
+const GATHER_WAIT: Duration = Duration::from_millis(100);
+/// How long a body may take to get going.
+const BODY_GRACE: Duration = Duration::from_secs(5);
 /// A head for a replica that is larger than this does not keep its memory for the next one.
 const OUTBOX_KEPT_MAX: usize = 4 * 1024;
 /// Answers before the answer; more are an attempt to keep us busy.
@@ -90,13 +93,12 @@ enum Served {
 }
 
 impl Carried<'_> {
-    /// Waits for a short body, and puts it behind the head.
+    /// Gives a short body a moment to arrive, and puts what has come behind the head. The rest, if any, flows.
     async fn gather(&mut self) -> Result<(), Ended> {
         let Framing::Length(length @ ..=GATHERED_MAX) = self.plan.framing else { return Ok(()) };
         if self.plan.expects_continue {
             return Ok(());
         }
-        self.upload = Flow::new(Framing::None, false, 0);
         let mut left = usize::try_from(length).unwrap_or_default();
         let mut is_waiting = false;
         poll_fn(|cx| {
@@ -105,7 +107,6 @@ impl Carried<'_> {
                 let count = bytes.len().min(left);
                 self.connection.outbox.extend_from_slice(bytes.get(..count).unwrap_or_default());
                 self.connection.inbox.consume(count);
-                self.exchange.bytes_in += count as u64;
                 left -= count;
                 if left == 0 {
                     return Poll::Ready(Ok(()));
@@ -117,14 +118,15 @@ impl Carried<'_> {
                 }
             }
             if !std::mem::replace(&mut is_waiting, true) {
-                self.connection.alarm.set(self.body_due(length - left as u64));
+                self.connection.alarm.set(Instant::now() + GATHER_WAIT);
             }
-            ready!(self.connection.alarm.poll_due(cx));
-            let due = self.body_due(length - left as u64);
-            self.connection.alarm.set(due);
-            if due > Instant::now() { self.connection.alarm.poll_due(cx).map(|()| Err(slow_body())) } else { Poll::Ready(Err(slow_body())) }
+            self.connection.alarm.poll_due(cx).map(Ok)
         })
-        .await
+        .await?;
+        self.exchange.bytes_in += length - left as u64;
+        let rest = if left == 0 { Framing::None } else { Framing::Length(left as u64) };
+        self.upload = Flow::new(rest, false, left as u64);
+        Ok(())
     }
 
     /// By when more of the body must have come, after so many bytes of it.
@@ -135,7 +137,7 @@ impl Carried<'_> {
             // A client that sends nothing at all for so long is gone.
             return Instant::now() + config.request_timeout();
         }
-        self.upload_began + config.header_timeout() + Duration::from_millis(received.saturating_mul(1000) / per_second)
+        self.upload_began + BODY_GRACE + Duration::from_millis(received.saturating_mul(1000) / per_second)
     }
 
     /// Asks replicas until one answers, or none is left to ask.
@@ -210,7 +212,13 @@ impl Carried<'_> {
                     }
                     Reply::Elsewhere => return Err(Ended::Elsewhere),
                     Reply::Socket(head) => return Ok(self.become_socket(stream, reply, &head).await),
-                    Reply::Final(answer) => return Ok(Served::End(self.bring_back(endpoint, stream, reply, answer).await)),
+                    Reply::Final(answer) => {
+                        let mut download = Flow::new(answer.framing, answer.terms.is_chunked, u64::MAX);
+                        // What is wrong from the start can still be told.
+                        let begun = download.begin(&mut reply, &answer.head);
+                        begun.map_err(|_| Ended::Failed(Failure::InvalidAnswer))?;
+                        return Ok(Served::End(self.bring_back(endpoint, stream, reply, answer, download).await));
+                    }
                 }
             }
         }
@@ -322,23 +330,27 @@ impl Carried<'_> {
         let is_request_complete = self.upload.is_done() && !self.is_upload_broken;
         let terms = Terms { keeps_alive: self.connection.keeps_alive(&self.plan) && is_request_complete && !ends_by_close, is_chunked };
         head.write(&mut bytes, &self.exchange, &terms);
-        self.exchange.status = head.status;
+        let status = head.status;
         let (length, framing, replica_keeps) = (head.length, head.framing, head.keeps_alive);
         let is_event_stream = head.is_event_stream;
         reply.consume(length);
         if is_switch {
             return Ok(Reply::Socket(bytes));
         }
-        Ok(Reply::Final(Answer { head: bytes, framing, terms, replica_keeps, is_event_stream }))
+        Ok(Reply::Final(Answer { status, head: bytes, framing, terms, replica_keeps, is_event_stream }))
     }
 
     /// Carries the answer to the client.
-    async fn bring_back(&mut self, endpoint: &Endpoint, mut stream: TcpStream, mut reply: Inbox, answer: Answer) -> After {
-        let mut download = Flow::new(answer.framing, answer.terms.is_chunked, u64::MAX);
-        let ended = match download.begin(&mut reply, &answer.head) {
-            Ok(()) => self.carry_both(&mut stream, &mut reply, &mut download, answer.is_event_stream).await,
-            Err(_) => Err(Why::ReplicaBroke),
-        };
+    async fn bring_back(
+        &mut self,
+        endpoint: &Endpoint,
+        mut stream: TcpStream,
+        mut reply: Inbox,
+        answer: Answer,
+        mut download: Flow,
+    ) -> After {
+        self.exchange.status = answer.status;
+        let ended = self.carry_both(&mut stream, &mut reply, &mut download, answer.is_event_stream).await;
         self.exchange.bytes_out += download.written();
         if let Err(why) = ended {
             // The client sees that something is missing: the connection ends in the middle.
@@ -408,6 +420,7 @@ impl Carried<'_> {
             self.exchange.why = Why::ClientLeft;
             return Served::End(After::Close);
         }
+        self.exchange.status = 101;
         self.exchange.why = Why::Done;
         Served::Socket { replica, first }
     }
@@ -449,6 +462,7 @@ enum Reply {
 
 /// An answer whose head has been read.
 struct Answer {
+    status: u16,
     /// For the client.
     head: Vec<u8>,
     framing: Framing,

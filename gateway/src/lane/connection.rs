@@ -98,6 +98,7 @@ pub(super) async fn serve(gateway: &Gateway, stream: Stream) -> Option<HandedOve
     match admitted {
         Ok(admitted) => connection.admitted = Some(admitted),
         Err(connections::TooMany) => {
+            metrics::counter!("gateway_connections_refused_total").increment(1);
             connection.refuse(Problem::TooManyConnections, Instant::now()).await;
             return None;
         }
@@ -140,6 +141,9 @@ impl Connection {
             if let Some(found) = self.look(&mut scan, now, is_first) {
                 return found;
             }
+            if let Err(problem) = self.check_beginning(is_first) {
+                return Found::Malformed(problem, now);
+            }
             self.alarm.set(now + self.gateway.config().header_timeout());
         }
         poll_fn(|cx| self.poll_head(&mut scan, &mut began, is_first, cx)).await
@@ -167,7 +171,7 @@ impl Connection {
                 if !is_first {
                     self.alarm.set(now + self.gateway.config().header_timeout());
                 }
-                if let Err(problem) = head::check_beginning(self.inbox.filled()) {
+                if let Err(problem) = self.check_beginning(is_first) {
                     return Poll::Ready(Found::Malformed(problem, now));
                 }
             }
@@ -183,12 +187,21 @@ impl Connection {
         }
     }
 
+    /// Only the first words on a connection say that it is HTTP/2.
+    fn may_be_http2(&self, is_first: bool) -> bool {
+        let bytes = self.inbox.filled();
+        let beginning = bytes.get(..HTTP2_PREFACE.len()).unwrap_or(bytes);
+        is_first && !bytes.is_empty() && HTTP2_PREFACE.starts_with(beginning)
+    }
+
+    fn check_beginning(&self, is_first: bool) -> Result<(), Problem> {
+        if self.may_be_http2(is_first) { Ok(()) } else { head::check_beginning(self.inbox.filled()) }
+    }
+
     /// Looks whether what is there is a head.
     fn look(&mut self, scan: &mut Scan, began: Instant, is_first: bool) -> Option<Found> {
         let bytes = self.inbox.filled();
-        let may_be_http2 =
-            is_first && bytes.first() == Some(&b'P') && HTTP2_PREFACE.starts_with(bytes.get(..HTTP2_PREFACE.len()).unwrap_or(bytes));
-        if may_be_http2 {
+        if self.may_be_http2(is_first) {
             return (bytes.len() >= HTTP2_PREFACE.len()).then_some(Found::Http2);
         }
         let most = self.gateway.config().header_bytes_max;

@@ -144,7 +144,8 @@ impl Flow {
         let decoded = self.decoder.decode(bytes).map_err(Stopped::Invalid)?;
         inbox.set_start(start + decoded.used);
         self.payload += decoded.payload as u64;
-        if self.payload > self.payload_max {
+        // What is announced need not arrive to be too much.
+        if self.payload.saturating_add(self.decoder.announced()) > self.payload_max {
             return Err(Stopped::TooLarge);
         }
         self.out = start..start + decoded.payload;

@@ -6,6 +6,7 @@ use http::Method;
 use httparse::Header;
 
 use super::body::Framing;
+use crate::host::is_host;
 use crate::problem::Problem;
 
 /// Fields of a head.
@@ -212,8 +213,7 @@ impl<'a> Head<'a> {
         let Some(host) = self.host else {
             return if self.is_http_11 { Err(Problem::BadRequest("there is no Host")) } else { Ok(()) };
         };
-        let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':' | b'[' | b']' | b'%');
-        if host.is_empty() || !host.iter().all(is_allowed) {
+        if !is_host(host) {
             return Err(Problem::BadRequest("the Host is malformed"));
         }
         Ok(())

@@ -50,7 +50,7 @@ pub(super) fn read<'a>(
     let httparse::Status::Complete(length) = parsed else { return Ok(None) };
     let text = bytes.get(..length).unwrap_or_default();
     let has_bare_lf = memchr::memchr_iter(b'\n', text).any(|at| at == 0 || text.get(at - 1) != Some(&b'\r'));
-    let (Some(version), Some(status), false) = (response.version, response.code, has_bare_lf) else { return Err(Malformed) };
+    let (Some(version), Some(status @ 100..=999), false) = (response.version, response.code, has_bare_lf) else { return Err(Malformed) };
     let mut head = ReplyHead {
         status,
         reason: response.reason.unwrap_or_default().as_bytes(),
@@ -73,10 +73,11 @@ impl ReplyHead<'_> {
     }
 
     fn read_fields(&mut self, is_http_11: bool, is_answer_to_head: bool) -> Result<(), Malformed> {
-        let (mut length, mut is_chunked) = (None, false);
+        let (mut length, mut is_chunked, mut is_websocket) = (None, false, false);
         for one in self.fields {
             let (name, value) = (one.name, one.value);
             match name.len() {
+                7 if name.eq_ignore_ascii_case("upgrade") => is_websocket = value.eq_ignore_ascii_case(b"websocket"),
                 10 if name.eq_ignore_ascii_case("connection") => self.read_connection(value),
                 11 if name.eq_ignore_ascii_case("retry-after") => self.has_retry_after = true,
                 12 if name.eq_ignore_ascii_case("content-type") => {
@@ -96,6 +97,10 @@ impl ReplyHead<'_> {
                 }
                 _ => {}
             }
+        }
+        // It may become nothing else than what was asked for.
+        if self.status == 101 && !is_websocket {
+            return Err(Malformed);
         }
         let has_no_body = is_answer_to_head || matches!(self.status, 100..=199 | 204 | 304);
         self.framing = match (length, is_chunked) {
@@ -189,7 +194,7 @@ mod tests {
             ("HTTP/1.0 200 OK\r\n\r\n", Framing::UntilClose),
             ("HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\n", Framing::None),
             ("HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n", Framing::None),
-            ("HTTP/1.1 101 Switching Protocols\r\n\r\n", Framing::None),
+            ("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n", Framing::None),
         ] {
             assert_eq!(framing(text, false), Ok(Some(expected)), "{text:?}");
         }

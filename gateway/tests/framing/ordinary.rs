@@ -145,7 +145,7 @@ async fn an_old_client_gets_its_answer_and_the_end_or_its_kept_connection() {
         client.send("GET /users/1 HTTP/1.0\r\nconnection: Keep-Alive\r\n\r\n").await;
         let answer = client.whole_answer("GET").await;
         let is_kept = answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("keep-alive"));
-        assert!(is_kept && answer.framing == Framing::Length(22), "{answer:?}");
+        assert!(is_kept && answer.framing == Framing::Length(21), "{answer:?}");
     }
     client.send("GET /users/1 HTTP/1.0\r\n\r\n").await;
     assert_eq!(client.whole_answer("GET").await.status, 200);
