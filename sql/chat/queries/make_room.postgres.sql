@@ -1,4 +1,4 @@
--- Makes a room in which nothing was said yet, unless it is there.
+-- Makes a room in which nothing was said yet, unless it is there; after this, lock_room finds it.
 --
 -- $1 room  $2 now
 insert into rooms (room, head, last_at)
