@@ -107,6 +107,32 @@ fn there_is_no_sql_text_in_rust() {
     assert_eq!(with_sql, [&""; 0]);
 }
 
+/// The files of queries that no code asks for by name. The compiler does not complain of a constant that a macro made.
+fn queries_unused(files: &[String], code: &str) -> Vec<String> {
+    let is_asked = |name: &str, engine: &str| {
+        let asked = format!("queries::{name}.{engine}");
+        let ends = |at: usize| !code[at + asked.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        code.match_indices(&asked).any(|(at, _)| ends(at))
+    };
+    let is_used = |file: &&String| match file.split_once('.') {
+        Some((name, "sqlite.sql")) => is_asked(name, "sqlite"),
+        Some((name, "postgres.sql")) => is_asked(name, "postgres"),
+        Some((name, "sql")) => is_asked(name, "sqlite") && is_asked(name, "postgres"),
+        _ => false,
+    };
+    files.iter().filter(|file| !is_used(file)).cloned().collect()
+}
+
+#[test]
+fn every_query_is_asked_on_each_engine_that_it_is_for() {
+    for owner in BACKENDS.iter().chain(&["kit"]) {
+        let folder = std::fs::read_dir(root().join(format!("sql/{owner}/queries"))).expect("a folder of queries");
+        let files: Vec<String> = folder.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned()).collect();
+        let code: String = code_under(&[&format!("backends/{owner}/src")]).into_iter().map(|(_, code)| code).collect();
+        assert_eq!(queries_unused(&files, &code), [""; 0], "of {owner}");
+    }
+}
+
 #[test]
 fn no_transaction_on_postgres_is_begun_with_a_text_of_the_driver() {
     let files = code_under(&["backends/kit/src/database/postgres", "backends/kit/src/database/postgres.rs"]);
@@ -146,4 +172,7 @@ fn the_looking_itself_finds_what_it_should() {
     assert!(has_sql(r#"connection.execute("delete from users", [])"#));
     assert!(has_sql("query(\"\n  SELECT id\n  from users \")"));
     assert!(!has_sql(r#"error("update the client and try again")"#));
+    let files = ["a.sql", "b.sqlite.sql", "c.postgres.sql", "d.sql", "e.txt"].map(str::to_owned);
+    let code = "queries::a.sqlite.text queries::a.postgres, queries::b.sqlite, queries::c_more.postgres, queries::d.postgres";
+    assert_eq!(queries_unused(&files, code), ["c.postgres.sql", "d.sql", "e.txt"]);
 }
