@@ -26,7 +26,7 @@ use std::sync::OnceLock;
 
 pub use database::Database;
 pub use postgres::Postgres;
-pub use redis::{Listening, Redis};
+pub use redis::{Asleep, Listening, Redis};
 pub use redis_cluster::RedisCluster;
 pub use sql::{Held, hold, run};
 

@@ -30,9 +30,9 @@ impl Redis {
         let command = |folder: &Path, port: u16| {
             let folder_text = folder.display().to_string();
             let port_text = port.to_string();
-            let plain =
-                ["redis-server", "--bind", "127.0.0.1", "--port", &port_text, "--dir", &folder_text, "--save", "", "--appendonly", "no"];
-            plain.into_iter().map(str::to_owned).chain(more(folder, port)).collect()
+            let plain = ["redis-server", "--bind", "127.0.0.1", "--port", &port_text, "--dir", &folder_text, "--save", ""];
+            let more_plain = ["--appendonly", "no", "--enable-debug-command", "local"];
+            plain.into_iter().chain(more_plain).map(str::to_owned).chain(more(folder, port)).collect()
         };
         let (server, port) = Supervised::start(command, is_ready);
         Self { server, port }
@@ -51,6 +51,14 @@ impl Redis {
     /// Runs a command, such as `CLIENT KILL TYPE pubsub`; the first line of its answer, or the text where it is one.
     pub fn command(&self, command: &str) -> String {
         ask(self.port, command).unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    /// `DEBUG SLEEP`: it is at nothing else for so many seconds. Returns when it sleeps or is about to.
+    pub fn sleep(&self, seconds: u32) -> Asleep {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(LISTEN_LIMIT)).unwrap();
+        write!(stream, "DEBUG SLEEP {seconds}\r\n").unwrap();
+        Asleep(BufReader::new(stream))
     }
 
     /// Subscribes, as `PSUBSCRIBE superapp:*` does, and waits until that is confirmed.
@@ -86,6 +94,18 @@ impl Redis {
     /// SIGCONT after [`Redis::pause`].
     pub fn resume(&self) {
         self.server.order("resume");
+    }
+}
+
+/// The sleep of a Redis.
+pub struct Asleep(BufReader<TcpStream>);
+
+impl Asleep {
+    /// Waits until it is awake.
+    pub fn ended(mut self) {
+        let mut answer = String::new();
+        self.0.read_line(&mut answer).expect("it wakes up in time");
+        assert_eq!(answer, "+OK\r\n", "it has slept");
     }
 }
 

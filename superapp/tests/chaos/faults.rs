@@ -18,6 +18,8 @@ enum Fault {
     StopRedis,
     KillRedis,
     PauseRedis,
+    /// `DEBUG SLEEP 5`: longer than any of the others.
+    SleepRedis,
     CutRedis(&'static str),
     StopPostgres,
     KillPostgres,
@@ -31,7 +33,7 @@ impl Fault {
         match self {
             Fault::KillChat(index) | Fault::PauseChat(index) => ("chat", index),
             Fault::KillGateway(index) | Fault::PauseGateway(index) => ("gateway", index),
-            Fault::StopRedis | Fault::KillRedis | Fault::PauseRedis | Fault::CutRedis(_) => ("redis", 0),
+            Fault::StopRedis | Fault::KillRedis | Fault::PauseRedis | Fault::SleepRedis | Fault::CutRedis(_) => ("redis", 0),
             Fault::StopPostgres | Fault::KillPostgres | Fault::PausePostgres | Fault::CutPostgres => ("postgres", 0),
         }
     }
@@ -45,6 +47,7 @@ impl Fault {
             Fault::StopRedis => system.redis().stop(),
             Fault::KillRedis => system.redis().kill(),
             Fault::PauseRedis => system.redis().pause(),
+            Fault::SleepRedis => drop(system.redis().sleep(5)),
             Fault::CutRedis(kind) => drop(system.redis().command(&format!("CLIENT KILL TYPE {kind}"))),
             Fault::StopPostgres => system.postgres().stop(),
             Fault::KillPostgres => system.postgres().kill(),
@@ -66,7 +69,8 @@ impl Fault {
             Fault::PauseRedis => system.redis().resume(),
             Fault::StopPostgres | Fault::KillPostgres => block_in_place(|| system.postgres().start_again()),
             Fault::PausePostgres => system.postgres().resume(),
-            Fault::CutRedis(_) | Fault::CutPostgres => {}
+            // It wakes up by itself.
+            Fault::SleepRedis | Fault::CutRedis(_) | Fault::CutPostgres => {}
         }
     }
 }
@@ -124,6 +128,7 @@ impl Faults {
             Fault::StopRedis,
             Fault::KillRedis,
             Fault::PauseRedis,
+            Fault::SleepRedis,
             Fault::CutRedis("pubsub"),
             Fault::CutRedis("normal"),
             Fault::StopPostgres,

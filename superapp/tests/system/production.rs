@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Role, Setup, Socket, System, eventually};
+use crate::support::{Process, Role, Setup, Socket, System, eventually, superapp};
 
 /// Longer than it takes to see that a server is away, or back.
 const SOON: Duration = Duration::from_secs(2);
@@ -53,6 +53,41 @@ async fn what_one_replica_changes_the_others_know_at_once() {
     assert_eq!(system.delete(&path).await.status, 204);
     for replica in replicas {
         assert_eq!(system.get_at(replica, &path).await.status, 404);
+    }
+}
+
+/// Everything that migrations make, a line each.
+fn schemas(database: &servers::Database) -> Vec<Vec<String>> {
+    let ours = "in ('users', 'chat', 'analytics')";
+    let columns = "select table_schema, table_name, column_name, data_type, is_nullable from information_schema.columns";
+    let indexes = "select schemaname, tablename, indexname, indexdef, '' from pg_indexes";
+    let mut histories = String::new();
+    for schema in ["users", "chat", "analytics"] {
+        histories
+            .push_str(&format!(" union all select '{schema}', '', version::text, name, checksum from {schema}.refinery_schema_history"));
+    }
+    let all = format!("{columns} where table_schema {ours} union all {indexes} where schemaname {ours}{histories}");
+    database.run(&format!("{all} order by 1, 2, 3, 4, 5"))
+}
+
+#[tokio::test]
+async fn two_who_start_at_the_same_moment_on_an_empty_database_make_one_clean_schema() {
+    let database = servers::Database::create();
+    let exit = superapp(&["migrate", "--set", &format!("database_url={}", database.url())], &[]).await;
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    let alone = schemas(&database);
+    assert!(alone.len() > 30, "{alone:?}");
+    for round in 0..20 {
+        let database = servers::Database::create();
+        let free = ["gateway.listen", "gateway.admin_listen", "users.listen", "chat.listen", "analytics.listen"];
+        let mut set: Vec<String> = free.iter().map(|listen| format!("{listen}=127.0.0.1:0")).collect();
+        set.push(format!("database_url={}", database.url()));
+        let arguments: Vec<String> = set.into_iter().flat_map(|assignment| ["--set".to_owned(), assignment]).collect();
+        let mut both = [Process::spawn(&arguments, &[]), Process::spawn(&arguments, &[])];
+        for process in &mut both {
+            process.ready().await;
+        }
+        assert_eq!(schemas(&database), alone, "round {round}");
     }
 }
 
@@ -143,7 +178,14 @@ async fn without_redis_everything_is_answered_and_with_it_everything_heals() {
         system.redis().command(&format!("CLIENT KILL TYPE {kind}"));
         everyone_hears_everyone(&mut sockets, SOON).await;
     }
+    let asleep = system.redis().sleep(5);
+    for replica in system.replicas(Role::Users) {
+        assert_eq!(system.get_at(replica, &path).await.status, 200);
+    }
+    everyone_hears_everyone(&mut sockets, SOON).await;
+    asleep.ended();
     eventually("it is well", async || status(&system).await == "pass").await;
+    everyone_hears_everyone(&mut sockets, SOON).await;
 }
 
 #[tokio::test]
