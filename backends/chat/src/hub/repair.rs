@@ -11,8 +11,8 @@ use crate::Error;
 
 /// How long a hole may be mere lateness of the bus.
 const PATIENCE: Duration = Duration::from_millis(10);
-/// How often heads are compared with the log, which finds lost tails.
-const COMPARE_EVERY: Duration = Duration::from_secs(1);
+/// How often heads are compared with the log, which finds lost tails: with the reading of what is missing it is within a second.
+const COMPARE_EVERY: Duration = Duration::from_millis(900);
 /// Bytes of events that a replica keeps in memory, of all rooms together.
 const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Events read from the log at a time.
@@ -37,7 +37,7 @@ impl Hub {
         }
     }
 
-    /// Compares the heads of all rooms with the log, every second and when the bus says that it lost something, for ever; and
+    /// Compares the heads of all rooms with the log, about every second and when the bus says that it lost something, for ever; and
     /// tells the other replicas of the heads here.
     pub(crate) async fn compare(&self) {
         loop {
