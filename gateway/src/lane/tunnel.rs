@@ -59,6 +59,7 @@ pub(super) fn spawn(client: Stream, from_client: Inbox, admitted: Option<Admitte
         alarm: Alarm::at(now + idle),
         idle,
         phase: Phase::Open,
+        is_replica_deaf: false,
         drain: DrainSignal::default(),
         exchange,
         _admitted: admitted,
@@ -78,6 +79,8 @@ struct Tunnel {
     alarm: Alarm,
     idle: Duration,
     phase: Phase,
+    /// The replica reads no more.
+    is_replica_deaf: bool,
     drain: DrainSignal,
     exchange: Exchange,
     _admitted: Option<Admitted>,
@@ -115,7 +118,10 @@ impl Tunnel {
     /// Ready when it is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let before = self.up.bytes + self.down.bytes;
-        let up = self.up.poll(Pin::new(&mut self.client), Pin::new(&mut self.replica), cx, |_| {});
+        let up = match self.is_replica_deaf {
+            false => self.up.poll(Pin::new(&mut self.client), Pin::new(&mut self.replica), cx, |_| {}),
+            true => self.up.poll_discard(Pin::new(&mut self.client), cx),
+        };
         let down = match self.phase {
             Phase::Open | Phase::Goodbye(_) => {
                 let frames = &mut self.frames;
@@ -129,14 +135,11 @@ impl Tunnel {
         if down == Flowed::Broken {
             return Poll::Ready(());
         }
-        let has_replica_left = up == Flowed::Broken || down == Flowed::Ended;
-        let is_ours_to_close = matches!(self.phase, Phase::Open | Phase::Goodbye(_));
-        if has_replica_left && is_ours_to_close {
-            if self.frames.saw_close() || !self.frames.is_between() {
-                return Poll::Ready(());
-            }
-            self.exchange.why = Why::ReplicaBroke;
-            self.close(SERVICE_RESTART);
+        if up == Flowed::Broken {
+            // What it said before is still to be passed on. What the client says goes nowhere, but is read: closing on unread
+            // bytes would make the client's kernel throw away a Close frame that is on its way.
+            self.is_replica_deaf = true;
+            cx.waker().wake_by_ref();
         }
         if up == Flowed::Ended {
             // The client is done; the replica learns it, and its last words are still passed on.
@@ -145,6 +148,18 @@ impl Tunnel {
             if is_over {
                 return Poll::Ready(());
             }
+        }
+        let is_ours_to_end = matches!(self.phase, Phase::Open | Phase::Goodbye(_));
+        if down == Flowed::Ended && is_ours_to_end {
+            self.is_replica_deaf = true;
+            if self.frames.saw_close() || !self.frames.is_between() {
+                self.phase = Phase::Closed;
+                self.alarm.set(Instant::now() + CLOSE_ANSWER);
+            } else {
+                self.exchange.why = Why::ReplicaBroke;
+                self.close(SERVICE_RESTART);
+            }
+            cx.waker().wake_by_ref();
         }
         self.poll_goodbye(cx)
     }
@@ -199,12 +214,19 @@ impl Tunnel {
                     let rest = frame.get(frame.len() - left..).unwrap_or_default();
                     match Pin::new(&mut self.client).poll_write(cx, rest) {
                         Poll::Ready(Ok(written @ 1..)) if written < left => self.phase = Phase::Closing { frame, left: left - written },
-                        Poll::Ready(Ok(1..)) => self.phase = Phase::Closed,
+                        Poll::Ready(Ok(1..)) => {
+                            self.phase = Phase::Closed;
+                            self.alarm.set(Instant::now() + CLOSE_ANSWER);
+                        }
                         Poll::Ready(_) => return Poll::Ready(()),
                         Poll::Pending => return self.alarm.poll_due(cx),
                     }
                 }
-                Phase::Closed => return self.alarm.poll_due(cx),
+                Phase::Closed => {
+                    // The client learns that no more will come, and closes.
+                    let _ = Pin::new(&mut self.client).poll_shutdown(cx);
+                    return self.alarm.poll_due(cx);
+                }
             }
         }
     }
