@@ -78,6 +78,7 @@ impl ProxyHttp for Proxy {
         exchange.client = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_canonical());
         // A client that stops reading must not hold a replica's answer for ever.
         session.set_write_timeout(Some(self.gateway.config().write_timeout()));
+        session.set_read_timeout(Some(self.gateway.config().request_timeout()));
         let request = session.req_header();
         let ask = Ask {
             method: &request.method,

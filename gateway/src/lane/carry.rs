@@ -234,23 +234,20 @@ impl Carried<'_> {
                 Poll::Ready(Ok(_) | Err(_)) => return Poll::Ready(Err(Ended::Failed(Failure::Broken))),
                 Poll::Pending => {}
             }
-            loop {
-                let due = if !is_sending {
-                    self.exchange.answer_due(tried_at, self.is_repeatable())
-                } else if self.upload.is_blocked() || self.sent < self.connection.outbox.len() {
-                    // The replica takes nothing: it has as long as for an answer.
-                    tried_at + self.connection.gateway.config().request_timeout()
-                } else {
-                    self.body_due(self.upload.payload())
-                };
-                if armed_for != Some(due) {
-                    armed_for = Some(due);
-                    self.connection.alarm.set(due);
-                }
-                ready!(self.connection.alarm.poll_due(cx));
-                let is_clients_fault = is_sending && !self.upload.is_blocked() && self.sent == self.connection.outbox.len();
-                return Poll::Ready(Err(if is_clients_fault { slow_body() } else { Ended::Failed(Failure::Timeout) }));
+            let is_replica_deaf = self.upload.is_blocked() || self.sent < self.connection.outbox.len();
+            let due = match (is_sending, is_replica_deaf) {
+                (false, _) => self.exchange.answer_due(tried_at, self.is_repeatable()),
+                // Taking the request, it has as long as for an answer.
+                (true, true) => tried_at + self.connection.gateway.config().request_timeout(),
+                (true, false) => self.body_due(self.upload.payload()),
+            };
+            if armed_for != Some(due) {
+                armed_for = Some(due);
+                self.connection.alarm.set(due);
             }
+            ready!(self.connection.alarm.poll_due(cx));
+            let is_clients_fault = is_sending && !is_replica_deaf;
+            Poll::Ready(Err(if is_clients_fault { slow_body() } else { Ended::Failed(Failure::Timeout) }))
         })
         .await
     }
