@@ -1,8 +1,9 @@
-//! What the system costs at rest. Starts a superapp of its own on free ports, looks at it from outside, and stops it.
+//! What the system costs, at rest and under load. Starts a superapp of its own on free ports, looks at it from outside, and stops it.
 //!
 //! `start`: from the start of the process to the first 200 of `/readyz`, and the memory then. `sockets`: the memory of idle
-//! WebSockets through gateway and chat.
+//! WebSockets through gateway and chat. `peers`: what the gateway costs under load, beside nginx and HAProxy.
 
+mod peers;
 mod subject;
 
 use std::path::PathBuf;
@@ -43,14 +44,18 @@ enum What {
         #[arg(long, default_value_t = 1000)]
         count: usize,
     },
+    /// CPU per request of the gateway beside nginx and HAProxy
+    Peers(peers::Options),
 }
 
-#[tokio::main]
+// One thread: what a comparison puts on a core is there, and nowhere else.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     match args.what {
         What::Start { times } => start(&args.binary, times).await,
         What::Sockets { count } => sockets(&args.binary, count).await,
+        What::Peers(options) => peers::run(options, &args.binary).await,
     }
 }
 
