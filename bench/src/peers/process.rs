@@ -7,11 +7,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// How long a program may take until it answers.
 const START: Duration = Duration::from_secs(20);
+/// How long it may take to end by itself.
+const STOP: Duration = Duration::from_secs(1);
 
 /// A running program and its children. Dropped, all of them are gone.
 pub(crate) struct Process {
@@ -76,13 +79,27 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // The parent first, so that it does not replace a child that is gone. One that ended by itself needs no more.
-        for id in tree(self.child.id()) {
-            if let Some(id) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw) {
-                let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+        // Politely at first: nginx then buries its own children.
+        let told = Instant::now();
+        let mut is_told = false;
+        // One that has ended may have given its id to another.
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if !is_told {
+                signal(&[self.child.id()], Signal::TERM);
+                is_told = true;
+            } else if told.elapsed() > STOP {
+                // The parent first, so that it does not replace a child that is gone.
+                signal(&tree(self.child.id()), Signal::KILL);
             }
+            std::thread::sleep(Duration::from_millis(5));
         }
-        let _ = self.child.wait();
+    }
+}
+
+fn signal(ids: &[u32], signal: Signal) {
+    for id in ids.iter().filter_map(|id| Pid::from_raw(i32::try_from(*id).ok()?)) {
+        // One that has just ended by itself needs no signal.
+        let _ = kill_process(id, signal);
     }
 }
 
