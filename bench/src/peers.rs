@@ -45,6 +45,9 @@ pub(crate) struct Options {
     /// How long each load lasts
     #[arg(long, default_value_t = 3)]
     seconds: u64,
+    /// Give nginx and HAProxy larger buffers, and HAProxy splice, instead of their defaults
+    #[arg(long)]
+    tuned: bool,
     /// Another superapp to compare, as NAME=PATH
     #[arg(long, value_name = "NAME=PATH")]
     also: Vec<String>,
@@ -118,7 +121,7 @@ struct Bench {
 
 impl Bench {
     async fn start(&self, subject: &Subject) -> anyhow::Result<Proxy> {
-        subject.start(&self.backends, &self.cores, self.folder.path()).await
+        subject.start(&self.backends, &self.cores, self.folder.path(), self.options.tuned).await
     }
 
     /// The samples of each subject, taken in turns, after a turn that does not count.

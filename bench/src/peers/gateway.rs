@@ -9,7 +9,7 @@ use super::proxy::Place;
 
 /// The words that start the gateway alone, all settings but addresses at their defaults. It counts its cores and finds one.
 pub(crate) fn proxy(place: &Place, binary: &Path) -> anyhow::Result<Vec<String>> {
-    let Place { folder, listen, users, chat } = place;
+    let Place { folder, listen, users, chat, .. } = place;
     let mut settings = vec![
         format!("gateway.listen={listen}"),
         "gateway.admin_listen=127.0.0.1:0".to_owned(),

@@ -8,7 +8,8 @@ use super::proxy::Place;
 
 /// The words that start nginx as a proxy: one worker, kept connections on both sides, and a log like HAProxy's, buffered.
 pub(crate) fn proxy(place: &Place) -> anyhow::Result<Vec<String>> {
-    let Place { folder, listen, users, chat } = place;
+    let Place { folder, listen, users, chat, .. } = place;
+    let tuned = if place.is_tuned { "proxy_buffers 8 32k; proxy_buffer_size 32k; proxy_busy_buffers_size 64k;" } else { "" };
     // Temporary files off: a large answer that waits for its reader would be written to the disk.
     let text = format!(
         r#"{head}
@@ -19,6 +20,7 @@ pub(crate) fn proxy(place: &Place) -> anyhow::Result<Vec<String>> {
     upstream chat {{ server {chat}; }}
     proxy_http_version 1.1;
     proxy_max_temp_file_size 0;
+    {tuned}
     server {{
         listen {listen} backlog=4096;
         location /users {{ proxy_pass http://users; proxy_set_header Connection ""; {forwarded} }}

@@ -30,6 +30,8 @@ pub(crate) struct Place<'a> {
     pub(crate) listen: SocketAddr,
     pub(crate) users: SocketAddr,
     pub(crate) chat: SocketAddr,
+    /// Whether the peers use buffers for large answers, as one who serves many of them would choose.
+    pub(crate) is_tuned: bool,
 }
 
 /// A proxy that runs.
@@ -40,12 +42,12 @@ pub(crate) struct Proxy {
 
 impl Subject {
     /// Starts it in a folder of its own below `folder`, on the core that is left free for it.
-    pub(crate) async fn start(&self, backends: &Backends, cores: &Cores, folder: &Path) -> anyhow::Result<Proxy> {
+    pub(crate) async fn start(&self, backends: &Backends, cores: &Cores, folder: &Path, is_tuned: bool) -> anyhow::Result<Proxy> {
         let listen = free_address().await?;
         // One that is started again finds nothing of the one before: HAProxy would read its log first.
         let folder = &folder.join(format!("{}-{}", self.name, listen.port()));
         fs::create_dir_all(folder)?;
-        let place = Place { folder, listen, users: backends.users, chat: backends.chat };
+        let place = Place { folder, listen, users: backends.users, chat: backends.chat, is_tuned };
         let words = match &self.engine {
             Engine::Nginx => nginx::proxy(&place)?,
             Engine::Haproxy => haproxy::proxy(&place)?,
