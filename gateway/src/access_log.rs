@@ -3,10 +3,10 @@
 //! Threads that carry requests gather lines and hand them over in pieces to one thread that writes. Where that one cannot keep
 //! up, lines are lost and counted (`gateway_access_log_lost_total`): requests never wait for a disk.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
@@ -34,6 +34,8 @@ enum Piece {
 
 thread_local! {
     static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// What both clocks said at the same moment.
+    static COMPARED: Cell<Option<(Instant, SystemTime)>> = const { Cell::new(None) };
     /// The last second that was written, as text.
     static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
 }
@@ -105,7 +107,8 @@ fn write_out(pieces: Receiver<Piece>, mut writer: impl Write) {
 }
 
 /// Writes the line of an exchange that ended just now and took so long.
-pub(crate) fn write(log: &AccessLog, exchange: &Exchange, now: SystemTime, took: Duration) {
+pub(crate) fn write(log: &AccessLog, exchange: &Exchange, ended: Instant, took: Duration) {
+    let now = wall_clock(ended);
     let _ = LINES.try_with(|lines| {
         let mut lines = lines.borrow_mut();
         line(&mut lines, exchange, now, took);
@@ -120,11 +123,7 @@ fn line(out: &mut Vec<u8>, exchange: &Exchange, now: SystemTime, took: Duration)
     out.extend_from_slice(b"{\"time\":\"");
     time(out, now);
     out.extend_from_slice(b"\",\"client\":\"");
-    match exchange.client {
-        // Writing to a vector cannot fail.
-        Some(client) => drop(write!(out, "{client}")),
-        None => out.extend_from_slice(b"-"),
-    }
+    out.extend_from_slice(exchange.client.as_deref().map_or(b"-", str::as_bytes));
     text(out, "\",\"protocol\":\"", exchange.protocol.as_str());
     text(out, "\",\"method\":\"", exchange.method.as_str());
     out.extend_from_slice(b"\",\"path\":\"");
@@ -146,6 +145,18 @@ fn line(out: &mut Vec<u8>, exchange: &Exchange, now: SystemTime, took: Duration)
     text(out, ",\"request_id\":\"", &exchange.request_id);
     text(out, "\",\"traceparent\":\"", &exchange.traceparent);
     out.extend_from_slice(b"\"}\n");
+}
+
+/// The time of day at a moment. The two clocks are compared once a second, which saves a look at one of them for each request.
+fn wall_clock(moment: Instant) -> SystemTime {
+    let (known, time) = COMPARED.get().unwrap_or_else(|| (moment, SystemTime::now()));
+    let since = moment.saturating_duration_since(known);
+    if since >= Duration::from_secs(1) || COMPARED.get().is_none() {
+        let now = (Instant::now(), SystemTime::now());
+        COMPARED.set(Some(now));
+        return now.1.checked_sub(now.0.saturating_duration_since(moment)).unwrap_or(now.1);
+    }
+    time + since
 }
 
 /// RFC 3339 in UTC, with milliseconds. Seconds repeat, so their text is kept.
@@ -209,7 +220,7 @@ mod tests {
     #[test]
     fn a_line_is_json_with_everything_one_asks_for() {
         let gateway = crate::Gateway::new(testing::config(), "0").unwrap();
-        let mut exchange = Exchange::begin(&gateway, Some("10.0.0.1".parse().unwrap()), Protocol::Http11);
+        let mut exchange = Exchange::begin(&gateway, Some("10.0.0.1".into()), Protocol::Http11, Instant::now());
         exchange.path = "/users/\"x\"\\".to_owned();
         exchange.status = 200;
         exchange.request_id = "abc".to_owned();

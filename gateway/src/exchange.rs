@@ -10,7 +10,6 @@
 //! [`answered`]: Exchange::answered
 //! [`failed`]: Exchange::failed
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -95,7 +94,8 @@ pub(crate) enum Next {
 /// One request, as long as it is being answered.
 pub(crate) struct Exchange {
     pub(crate) gateway: Gateway,
-    pub(crate) client: Option<IpAddr>,
+    /// The client's address, as text.
+    pub(crate) client: Option<Arc<str>>,
     pub(crate) protocol: Protocol,
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -135,12 +135,13 @@ pub(crate) struct Times {
     pub(crate) first_byte: Option<Duration>,
     /// By then the answer must be complete.
     pub(crate) deadline: Option<Instant>,
+    /// The end, where it was looked at before the exchange is dropped.
+    pub(crate) ended: Option<Instant>,
 }
 
 impl Exchange {
     /// A request whose head begins to be judged.
-    pub(crate) fn begin(gateway: &Gateway, client: Option<IpAddr>, protocol: Protocol) -> Exchange {
-        let now = Instant::now();
+    pub(crate) fn begin(gateway: &Gateway, client: Option<Arc<str>>, protocol: Protocol, now: Instant) -> Exchange {
         Exchange {
             gateway: gateway.clone(),
             client,
@@ -156,7 +157,15 @@ impl Exchange {
             bytes_out: 0,
             status: observe::CLIENT_LEFT,
             why: Why::ClientLeft,
-            times: Times { started: now, queue: Duration::ZERO, connect: Duration::ZERO, tried_at: now, first_byte: None, deadline: None },
+            times: Times {
+                started: now,
+                queue: Duration::ZERO,
+                connect: Duration::ZERO,
+                tried_at: now,
+                first_byte: None,
+                deadline: None,
+                ended: None,
+            },
             tries: 0,
             key: None,
             tried: Vec::new(),
@@ -242,7 +251,9 @@ impl Exchange {
     /// Takes a place at a replica that has not failed this request yet, giving back the one held before.
     pub(crate) fn pick(&mut self) -> Result<Arc<Endpoint>, Problem> {
         self.reservation = None;
-        let now = Instant::now();
+        // The first one is picked as soon as it was judged, unless it had to wait.
+        let is_at_once = self.tries == 0 && self.times.queue.is_zero();
+        let now = if is_at_once { self.times.tried_at } else { Instant::now() };
         let Some(cluster) = self.cluster() else { return Err(Problem::Internal) };
         let picked = match self.is_socket {
             true => cluster.pick_for_socket(&self.tried, ticks::at(now)),

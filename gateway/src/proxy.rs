@@ -69,13 +69,14 @@ impl ProxyHttp for Proxy {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        let exchange = Exchange::begin(&self.gateway, None, Protocol::Http2);
+        let exchange = Exchange::begin(&self.gateway, None, Protocol::Http2, Instant::now());
         Context { exchange, pause: Duration::ZERO, body_bytes: 0 }
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         let exchange = &mut context.exchange;
-        exchange.client = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_canonical());
+        let client = session.client_addr().and_then(|address| address.as_inet());
+        exchange.client = client.map(|address| address.ip().to_canonical().to_string().into());
         // A client that stops reading must not hold a replica's answer for ever.
         session.set_write_timeout(Some(self.gateway.config().write_timeout()));
         session.set_read_timeout(Some(self.gateway.config().request_timeout()));

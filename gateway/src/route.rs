@@ -155,6 +155,11 @@ fn check_segment(segment: &[u8]) -> Result<(), InvalidPath> {
     if segment.is_empty() {
         return Err(InvalidPath("the path has an empty segment"));
     }
+    // Most are plain words, which mean what they say.
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'@' | b':');
+    if segment.iter().all(is_plain) {
+        return Ok(());
+    }
     let has_broken_escape = segment
         .iter()
         .enumerate()

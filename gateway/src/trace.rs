@@ -2,6 +2,12 @@
 //!
 //! The gateway reports no spans of its own, so a well-formed header goes through as it is. See <https://www.w3.org/TR/trace-context/>.
 
+use std::cell::Cell;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
+use crate::balance::scatter;
+
 /// The header that carries it.
 pub(crate) const HEADER: &str = "traceparent";
 
@@ -14,16 +20,34 @@ pub(crate) fn continue_or_begin(from_caller: Option<&[u8]>) -> String {
 }
 
 fn begin() -> String {
-    // Two random ids of version 7 hold 74 random bits each; their low halves are random throughout.
-    let (trace, span) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
-    let mut text = String::with_capacity(55);
-    text.push_str("00-");
-    let mut buffer = uuid::Uuid::encode_buffer();
-    text.push_str(trace.simple().encode_lower(&mut buffer));
-    text.push('-');
-    text.push_str(span.simple().encode_lower(&mut buffer).get(16..).unwrap_or_default());
-    text.push_str("-00");
-    text
+    let (high, low, span) = (random(), random(), random());
+    let mut text = Vec::with_capacity(55);
+    text.extend_from_slice(b"00-");
+    hex(&mut text, high);
+    hex(&mut text, low);
+    text.push(b'-');
+    hex(&mut text, span);
+    text.extend_from_slice(b"-00");
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Never zero, which would be no id. It need not be hard to guess, only never the same.
+fn random() -> u64 {
+    thread_local! {
+        // The standard library's own seed for hashes is random in each thread.
+        static STATE: Cell<u64> = Cell::new(RandomState::new().build_hasher().finish());
+    }
+    let number = STATE.get();
+    STATE.set(number.wrapping_add(1));
+    scatter(number).max(1)
+}
+
+fn hex(text: &mut Vec<u8>, number: u64) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in number.to_be_bytes() {
+        text.push(DIGITS[usize::from(byte >> 4)]);
+        text.push(DIGITS[usize::from(byte & 15)]);
+    }
 }
 
 /// `00-<32 hex>-<16 hex>-<2 hex>`, no id all zeros; later versions may add fields behind a dash.

@@ -70,8 +70,8 @@ enum Ended {
 pub(super) async fn carry(connection: &mut Connection, exchange: Exchange, plan: Plan) -> After {
     let limit = exchange.body_bytes_max as u64;
     let upload = Flow::new(plan.framing, plan.framing == Framing::Chunked, limit);
-    let now = Instant::now();
-    let mut carried = Carried { connection, exchange, plan, upload, sent: 0, upload_began: now, is_upload_broken: false };
+    let upload_began = exchange.times.tried_at;
+    let mut carried = Carried { connection, exchange, plan, upload, sent: 0, upload_began, is_upload_broken: false };
     let after = match carried.gather().await {
         Ok(()) => carried.serve().await,
         Err(ended) => Served::End(carried.end(ended).await),
@@ -123,6 +123,9 @@ impl Carried<'_> {
             self.connection.alarm.poll_due(cx).map(Ok)
         })
         .await?;
+        if is_waiting {
+            self.exchange.times.tried_at = Instant::now();
+        }
         self.exchange.bytes_in += length - left as u64;
         let rest = if left == 0 { Framing::None } else { Framing::Length(left as u64) };
         self.upload = Flow::new(rest, false, left as u64);
@@ -355,10 +358,13 @@ impl Carried<'_> {
             return After::Close;
         }
         self.exchange.why = Why::Done;
+        let now = Instant::now();
+        self.exchange.times.ended = Some(now);
+        self.connection.last_ended = Some(now);
         let is_request_complete = self.upload.is_done() && !self.is_upload_broken;
         // What comes after an answer belongs to nobody; it must not meet the next request.
         if answer.replica_keeps && is_request_complete && reply.is_empty() {
-            worker::keep(endpoint.id, stream, Instant::now());
+            worker::keep(endpoint.id, stream, now);
         }
         match (answer.terms.keeps_alive, is_request_complete) {
             (true, _) => After::Next,

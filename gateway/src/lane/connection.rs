@@ -2,8 +2,8 @@
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
-use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -37,12 +37,15 @@ pub(super) struct HandedOver {
 pub(super) struct Connection {
     pub(super) gateway: Gateway,
     pub(super) client: Stream,
-    pub(super) address: Option<IpAddr>,
+    /// The client's address, as text.
+    pub(super) address: Option<Arc<str>>,
     pub(super) inbox: Inbox,
     /// The head for a replica, and its body where that is short and complete. Used again for each request.
     pub(super) outbox: Vec<u8>,
     pub(super) alarm: Alarm,
     pub(super) admitted: Option<Admitted>,
+    /// When the last request ended, where somebody looked.
+    pub(super) last_ended: Option<Instant>,
     drain: DrainSignal,
 }
 
@@ -68,9 +71,11 @@ pub(super) struct Plan {
 
 /// What was found where the next head should be.
 enum Found {
+    /// Its length, when its first byte came, and its last.
     Head {
         length: usize,
         began: Instant,
+        complete: Instant,
     },
     Malformed(Problem, Instant),
     TooSlow(Instant),
@@ -88,11 +93,12 @@ pub(super) async fn serve(gateway: &Gateway, stream: Stream) -> Option<HandedOve
     let mut connection = Connection {
         gateway: gateway.clone(),
         client: stream,
-        address,
+        address: address.map(|address| address.to_string().into()),
         inbox: Inbox::default(),
         outbox: Vec::new(),
         alarm: Alarm::at(Instant::now() + gateway.config().header_timeout()),
         admitted: None,
+        last_ended: None,
         drain: DrainSignal::default(),
     };
     match admitted {
@@ -106,7 +112,7 @@ pub(super) async fn serve(gateway: &Gateway, stream: Stream) -> Option<HandedOve
     let mut is_first = true;
     loop {
         let after = match connection.find_head(is_first).await {
-            Found::Head { length, began } => connection.answer(length, began).await,
+            Found::Head { length, began, complete } => connection.answer(length, began, complete).await,
             Found::Malformed(problem, began) => connection.refuse(problem, began).await,
             Found::TooSlow(began) => connection.refuse(Problem::RequestTimeout, began).await,
             Found::Http2 => return connection.hand_over(),
@@ -126,7 +132,8 @@ pub(super) async fn serve(gateway: &Gateway, stream: Stream) -> Option<HandedOve
             }
         }
         is_first = false;
-        connection.alarm.set(Instant::now() + connection.gateway.config().keepalive());
+        let now = connection.last_ended.take().unwrap_or_else(Instant::now);
+        connection.alarm.set(now + connection.gateway.config().keepalive());
     }
 }
 
@@ -138,7 +145,7 @@ impl Connection {
         if !self.inbox.is_empty() {
             let now = Instant::now();
             began = Some(now);
-            if let Some(found) = self.look(&mut scan, now, is_first) {
+            if let Some(found) = self.look(&mut scan, now, now, is_first) {
                 return found;
             }
             if let Err(problem) = self.check_beginning(is_first) {
@@ -163,8 +170,9 @@ impl Connection {
                 Poll::Pending => break,
             }
             let is_new = began.is_none();
-            let now = *began.get_or_insert_with(Instant::now);
-            if let Some(found) = self.look(scan, now, is_first) {
+            let now = Instant::now();
+            let first = *began.get_or_insert(now);
+            if let Some(found) = self.look(scan, first, now, is_first) {
                 return Poll::Ready(found);
             }
             if is_new {
@@ -199,14 +207,14 @@ impl Connection {
     }
 
     /// Looks whether what is there is a head.
-    fn look(&mut self, scan: &mut Scan, began: Instant, is_first: bool) -> Option<Found> {
+    fn look(&mut self, scan: &mut Scan, began: Instant, now: Instant, is_first: bool) -> Option<Found> {
         let bytes = self.inbox.filled();
         if self.may_be_http2(is_first) {
             return (bytes.len() >= HTTP2_PREFACE.len()).then_some(Found::Http2);
         }
         let most = self.gateway.config().header_bytes_max;
         match scan.find_end(bytes) {
-            Scanned::Complete(length) if length <= most => Some(Found::Head { length, began }),
+            Scanned::Complete(length) if length <= most => Some(Found::Head { length, began, complete: now }),
             Scanned::Partial if bytes.len() <= most && !self.inbox.is_full() => None,
             Scanned::BareLf => Some(Found::Malformed(Problem::BadRequest("a line does not end as it must"), began)),
             Scanned::Complete(_) | Scanned::Partial => Some(Found::Malformed(Problem::HeadTooLarge { bytes_max: most }, began)),
@@ -214,9 +222,9 @@ impl Connection {
     }
 
     /// Answers the request whose head is there.
-    async fn answer(&mut self, length: usize, began: Instant) -> After {
-        let mut exchange = Exchange::begin(&self.gateway, self.address, Protocol::Http11);
-        exchange.times.started = began;
+    async fn answer(&mut self, length: usize, began: Instant, complete: Instant) -> After {
+        let mut exchange = Exchange::begin(&self.gateway, self.address.clone(), Protocol::Http11, began);
+        exchange.times.tried_at = complete;
         let (plan, own) = match self.judge(length, &mut exchange) {
             Ok(judged) => judged,
             Err(problem) => {
@@ -260,8 +268,7 @@ impl Connection {
 
     /// Refuses what is no request.
     async fn refuse(&mut self, problem: Problem, began: Instant) -> After {
-        let mut exchange = Exchange::begin(&self.gateway, self.address, Protocol::Http11);
-        exchange.times.started = began;
+        let mut exchange = Exchange::begin(&self.gateway, self.address.clone(), Protocol::Http11, began);
         exchange.bytes_in = self.inbox.filled().len() as u64;
         let refused = exchange.refuse(problem);
         answer::send(self, &mut exchange, refused, false).await;

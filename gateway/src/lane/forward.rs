@@ -1,8 +1,5 @@
 //! The head a replica gets: the client's, without what belongs to the client's connection only, and with who asked.
 
-use std::io::Write;
-use std::net::IpAddr;
-
 use super::body::Framing;
 use super::head::{Head, tokens};
 use crate::exchange::Exchange;
@@ -22,7 +19,7 @@ pub(super) fn write(out: &mut Vec<u8>, head: &Head<'_>, exchange: &Exchange) {
     }
     field(out, request_id::HEADER, exchange.request_id.as_bytes());
     field(out, trace::HEADER, exchange.traceparent.as_bytes());
-    write_origin(out, exchange.client, host);
+    write_origin(out, exchange.client.as_deref(), host);
     if head.takes_trailers {
         field(out, "te", b"trailers");
     }
@@ -41,18 +38,17 @@ pub(super) fn write(out: &mut Vec<u8>, head: &Head<'_>, exchange: &Exchange) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_origin(out: &mut Vec<u8>, client: Option<IpAddr>, host: &[u8]) {
+fn write_origin(out: &mut Vec<u8>, client: Option<&str>, host: &[u8]) {
     field(out, "x-forwarded-proto", b"http");
     if !host.is_empty() {
         field(out, "x-forwarded-host", host);
     }
     if let Some(client) = client {
-        out.extend_from_slice(b"x-forwarded-for: ");
-        // Writing to a vector cannot fail.
-        let _ = write!(out, "{client}");
-        out.extend_from_slice(b"\r\n");
+        field(out, "x-forwarded-for", client.as_bytes());
     }
-    field(out, "forwarded", forwarded::value(client, host).as_bytes());
+    out.extend_from_slice(b"forwarded: ");
+    forwarded::write(out, client, host);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Fields that are ours to write, or that end at this connection (RFC 9110, section 7.6.1).

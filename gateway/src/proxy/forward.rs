@@ -15,12 +15,13 @@ pub(super) fn add_headers(upstream: &mut RequestHeader, exchange: &Exchange) -> 
     upstream.insert_header(request_id::HEADER, exchange.request_id.as_str())?;
     upstream.insert_header(trace::HEADER, exchange.traceparent.as_str())?;
     upstream.insert_header("x-forwarded-proto", "http")?;
-    match exchange.client {
-        Some(ip) => upstream.insert_header("x-forwarded-for", ip.to_string())?,
+    match exchange.client.as_deref() {
+        Some(client) => upstream.insert_header("x-forwarded-for", client)?,
         None => remove(upstream, "x-forwarded-for"),
     }
     let host = upstream.headers.get(HOST).cloned();
-    let value = forwarded::value(exchange.client, host.as_ref().map(|host| host.as_bytes()).unwrap_or_default());
+    let mut value = Vec::new();
+    forwarded::write(&mut value, exchange.client.as_deref(), host.as_ref().map(|host| host.as_bytes()).unwrap_or_default());
     upstream.insert_header(FORWARDED, value)?;
     match host {
         Some(host) => upstream.insert_header("x-forwarded-host", host)?,
@@ -45,7 +46,7 @@ mod tests {
     #[test]
     fn what_a_stranger_says_of_itself_is_replaced() {
         let gateway = crate::Gateway::new(testing::config(), "0").unwrap();
-        let mut exchange = Exchange::begin(&gateway, Some("10.0.0.1".parse().unwrap()), Protocol::Http2);
+        let mut exchange = Exchange::begin(&gateway, Some("10.0.0.1".into()), Protocol::Http2, std::time::Instant::now());
         exchange.request_id = "id-1".to_owned();
         exchange.traceparent = "00-1-2-01".to_owned();
         let mut request = RequestHeader::build("GET", b"/users", None).unwrap();
