@@ -15,8 +15,9 @@ use crate::endpoint::Endpoint;
 const SLOW_START: Duration = Duration::from_secs(10);
 /// The share it begins with.
 const SLOW_START_SHARE: f64 = 0.1;
-/// Added to every latency, so that differences nobody would feel decide nothing.
-const LATENCY_FLOOR_MICROS: f64 = 500.0;
+/// Latencies below this are the same: differences nobody would feel decide nothing, or a replica that was a little slower once
+/// would get nothing as long as there is little to do.
+const LATENCY_FLOOR_MICROS: f64 = 2_000.0;
 
 /// A place at a replica: counted from the pick until it is dropped, whatever happens in between.
 pub(crate) struct Reservation {
@@ -62,7 +63,7 @@ pub(crate) fn pick_for_request(
 /// What one more request would have to wait for there, in microseconds and shares.
 fn cost(endpoint: &Endpoint, now: u64) -> f64 {
     let in_flight = endpoint.in_flight.load(Ordering::Relaxed) as f64;
-    (endpoint.latency.micros(now) + LATENCY_FLOOR_MICROS) * (in_flight + 1.0) / (endpoint.weight() as f64 * ramp(endpoint, now))
+    endpoint.latency.micros(now).max(LATENCY_FLOOR_MICROS) * (in_flight + 1.0) / (endpoint.weight() as f64 * ramp(endpoint, now))
 }
 
 fn ramp(endpoint: &Endpoint, now: u64) -> f64 {
@@ -181,6 +182,15 @@ mod tests {
         drop(held);
         let _sockets: Vec<_> = (0..8).filter_map(|number| pick_for_socket(&live, any, scatter(number))).collect();
         assert_eq!(counts(&live), [6, 2]);
+    }
+
+    #[test]
+    fn a_little_slower_is_not_slow() {
+        let live = endpoints(2);
+        live[0].latency.observe(1_500, 1);
+        live[1].latency.observe(300, 1);
+        let first = (0..1000).filter(|number| pick_for_request(&live, any, scatter(*number), 2).unwrap().endpoint.address.port() == 1);
+        assert!((400..600).contains(&first.count()));
     }
 
     #[test]
