@@ -1,8 +1,9 @@
 //! What the system costs, at rest and under load. Starts a superapp of its own on free ports, looks at it from outside, and stops it.
 //!
 //! `start`: from the start of the process to the first 200 of `/readyz`, and the memory then. `sockets`: the memory of idle
-//! WebSockets through gateway and chat. `peers`: what the gateway costs under load, beside nginx and HAProxy.
+//! WebSockets through gateway and chat. `drips`: slow clients by the thousand. `peers`: what the gateway costs under load, beside nginx and HAProxy.
 
+mod drips;
 mod peers;
 mod subject;
 
@@ -44,6 +45,12 @@ enum What {
         #[arg(long, default_value_t = 1000)]
         count: usize,
     },
+    /// Clients that drip heads and bodies: when they are let go, and whether others notice
+    Drips {
+        /// How many
+        #[arg(long, default_value_t = 8000)]
+        count: usize,
+    },
     /// CPU per request of the gateway beside nginx and HAProxy
     Peers(peers::Options),
 }
@@ -55,6 +62,7 @@ async fn main() -> anyhow::Result<()> {
     match args.what {
         What::Start { times } => start(&args.binary, times).await,
         What::Sockets { count } => sockets(&args.binary, count).await,
+        What::Drips { count } => drips::run(&args.binary, count).await,
         What::Peers(options) => peers::run(options, &args.binary).await,
     }
 }

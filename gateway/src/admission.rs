@@ -14,6 +14,9 @@ use tokio::sync::{Semaphore, TryAcquireError};
 /// Where the limit begins, and what it never falls below.
 const LIMIT_START: usize = 256;
 const LIMIT_MIN: usize = 8;
+/// Requests whose bodies are still arriving while a replica listens. They have places of their own, or a crowd of slow clients
+/// would keep everybody else waiting.
+const UPLOADS_MAX: usize = 512;
 /// A limit is judged after so many answers, and not more often than that.
 const WINDOW_ANSWERS: u32 = 50;
 const WINDOW: Duration = Duration::from_millis(100);
@@ -28,6 +31,7 @@ const CALM_DRIFT: f64 = 0.01;
 pub(crate) struct Admission {
     name: &'static str,
     slots: Semaphore,
+    uploads: Semaphore,
     limit_max: usize,
     limit: AtomicUsize,
     /// Slots that are to vanish when they come back.
@@ -52,6 +56,7 @@ struct Window {
 /// A request's place in the cluster; given back when it is dropped.
 pub(crate) struct Slot {
     admission: Arc<Admission>,
+    is_upload: bool,
 }
 
 /// There is no place, and none came free in time.
@@ -64,6 +69,7 @@ impl Admission {
         Admission {
             name,
             slots: Semaphore::new(limit),
+            uploads: Semaphore::new(UPLOADS_MAX.min(limit_max)),
             limit_max,
             limit: AtomicUsize::new(limit),
             debt: AtomicUsize::new(0),
@@ -93,7 +99,7 @@ impl Admission {
             Ok(permit) => {
                 permit.forget();
                 self.in_flight.fetch_add(1, Ordering::Relaxed);
-                Some(Slot { admission: self.clone() })
+                Some(Slot { admission: self.clone(), is_upload: false })
             }
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => None,
         }
@@ -101,14 +107,25 @@ impl Admission {
 
     /// Waits for a place, for as long as waiting makes sense.
     pub(crate) async fn enter(self: &Arc<Admission>) -> Result<Slot, Overloaded> {
+        self.wait(&self.slots).await?;
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Ok(Slot { admission: self.clone(), is_upload: false })
+    }
+
+    /// The same for a request whose body is still arriving.
+    pub(crate) async fn enter_upload(self: &Arc<Admission>) -> Result<Slot, Overloaded> {
+        self.wait(&self.uploads).await?;
+        Ok(Slot { admission: self.clone(), is_upload: true })
+    }
+
+    async fn wait(&self, places: &Semaphore) -> Result<(), Overloaded> {
         let Some(_place) = Waiting::stand_in(self) else {
             return Err(Overloaded);
         };
-        match tokio::time::timeout(self.queue_timeout, self.slots.acquire()).await {
+        match tokio::time::timeout(self.queue_timeout, places.acquire()).await {
             Ok(Ok(permit)) => {
                 permit.forget();
-                self.in_flight.fetch_add(1, Ordering::Relaxed);
-                Ok(Slot { admission: self.clone() })
+                Ok(())
             }
             Ok(Err(_)) | Err(_) => Err(Overloaded),
         }
@@ -174,6 +191,9 @@ impl Window {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        if self.is_upload {
+            return self.admission.uploads.add_permits(1);
+        }
         self.admission.in_flight.fetch_sub(1, Ordering::Relaxed);
         if self.admission.pay_back(1) == 1 {
             self.admission.slots.add_permits(1);
@@ -219,6 +239,16 @@ mod tests {
         assert!(admission.enter().await.is_err(), "waited too long");
         drop(second);
         assert_eq!((admission.in_flight(), admission.waiting()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn bodies_that_are_still_arriving_take_nobody_elses_place() {
+        let admission = admission(1, 1);
+        let upload = admission.enter_upload().await.unwrap();
+        let _other = admission.try_enter().unwrap();
+        assert!(admission.enter_upload().await.is_err());
+        drop(upload);
+        assert!(admission.enter_upload().await.is_ok());
     }
 
     #[tokio::test]

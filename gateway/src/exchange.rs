@@ -229,20 +229,21 @@ impl Exchange {
         problem.answer(&self.request_id)
     }
 
-    /// Takes a place in the cluster, waiting for one if it must. Sockets need none: they do not work, they wait.
-    pub(crate) async fn admit(&mut self) -> Result<(), Problem> {
+    /// Takes a place in the cluster, waiting for one if it must; `is_arriving` when the body is not all there. Sockets need none:
+    /// they do not work, they wait.
+    pub(crate) async fn admit(&mut self, is_arriving: bool) -> Result<(), Problem> {
         let Some(cluster) = self.cluster() else { return Err(Problem::Internal) };
         cluster.retries.deposit();
         if self.is_socket {
             return Ok(());
         }
         let admission = cluster.admission.clone();
-        if let Some(slot) = admission.try_enter() {
+        if let Some(slot) = (!is_arriving).then(|| admission.try_enter()).flatten() {
             self.slot = Some(slot);
             return Ok(());
         }
         let asked = Instant::now();
-        let entered = admission.enter().await;
+        let entered = if is_arriving { admission.enter_upload().await } else { admission.enter().await };
         self.times.queue = asked.elapsed();
         self.slot = Some(entered.map_err(|_| Problem::Overloaded)?);
         Ok(())

@@ -93,7 +93,7 @@ impl ProxyHttp for Proxy {
         };
         let answer = match exchange.judge(&ask) {
             Some(own) => own,
-            None => match exchange.admit().await {
+            None => match exchange.admit(!session.is_body_empty()).await {
                 Ok(()) => return Ok(false),
                 Err(problem) => exchange.refuse(problem),
             },

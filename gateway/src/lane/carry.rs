@@ -145,7 +145,7 @@ impl Carried<'_> {
 
     /// Asks replicas until one answers, or none is left to ask.
     async fn serve(&mut self) -> Served {
-        if let Err(problem) = self.exchange.admit().await {
+        if let Err(problem) = self.exchange.admit(!self.upload.is_done()).await {
             return Served::End(self.end(Ended::Refused(problem)).await);
         }
         loop {
