@@ -5,14 +5,14 @@
 //! limit waits a moment, in order; who has waited too long, or finds too many waiting, is told to come again. So an overloaded
 //! cluster goes on answering as much as it can, and nobody waits for an answer that comes too late.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, TryAcquireError};
 
 /// Where the limit begins, and what it never falls below.
-const LIMIT_START: usize = 256;
+const LIMIT_START: usize = 1024;
 const LIMIT_MIN: usize = 8;
 /// Requests whose bodies are still arriving while a replica listens. They have places of their own, or a crowd of slow clients
 /// would keep everybody else waiting.
@@ -26,6 +26,8 @@ const TOLERANCE: f64 = 1.5;
 const CALM_MICROS_MIN: f64 = 10_000.0;
 /// With each window the calm latency forgets a little, so that it follows a service that has become slower for good.
 const CALM_DRIFT: f64 = 0.01;
+/// Waiting for longer than so many times the calm latency makes an answer late, where that is long enough to be felt at all.
+const WAIT_TIMES: f64 = 1.5;
 
 /// The door to one cluster.
 pub(crate) struct Admission {
@@ -40,6 +42,8 @@ pub(crate) struct Admission {
     waiting: AtomicUsize,
     waiting_max: usize,
     queue_timeout: Duration,
+    /// What an answer takes when there is little to do, in microseconds; zero as long as nobody knows.
+    calm_micros: AtomicU64,
     window: Mutex<Window>,
 }
 
@@ -77,6 +81,7 @@ impl Admission {
             waiting: AtomicUsize::new(0),
             waiting_max,
             queue_timeout,
+            calm_micros: AtomicU64::new(0),
             window: Mutex::new(Window { began: Instant::now(), answers: 0, sum_micros: 0.0, peak: 0, calm_micros: 0.0 }),
         }
     }
@@ -122,13 +127,19 @@ impl Admission {
         let Some(_place) = Waiting::stand_in(self) else {
             return Err(Overloaded);
         };
-        match tokio::time::timeout(self.queue_timeout, places.acquire()).await {
+        match tokio::time::timeout(self.wait_max(), places.acquire()).await {
             Ok(Ok(permit)) => {
                 permit.forget();
                 Ok(())
             }
             Ok(Err(_)) | Err(_) => Err(Overloaded),
         }
+    }
+
+    /// How long it makes sense to wait.
+    fn wait_max(&self) -> Duration {
+        let calm = self.calm_micros.load(Ordering::Relaxed) as f64;
+        if calm < CALM_MICROS_MIN { self.queue_timeout } else { self.queue_timeout.min(Duration::from_micros((calm * WAIT_TIMES) as u64)) }
     }
 
     /// An answer that began after so many microseconds.
@@ -142,6 +153,7 @@ impl Admission {
         if is_full {
             let limit = self.limit();
             let next = window.judge(limit).clamp(LIMIT_MIN.min(self.limit_max), self.limit_max);
+            self.calm_micros.store(window.calm_micros as u64, Ordering::Relaxed);
             drop(window);
             self.set_limit(limit, next);
         }
@@ -239,6 +251,16 @@ mod tests {
         assert!(admission.enter().await.is_err(), "waited too long");
         drop(second);
         assert_eq!((admission.in_flight(), admission.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_an_answer_is_worth() {
+        let admission = Arc::new(Admission::new("users", 1, 1, Duration::from_millis(500)));
+        assert_eq!(admission.wait_max().as_millis(), 500, "nothing is known yet");
+        admission.calm_micros.store(2_000, Ordering::Relaxed);
+        assert_eq!(admission.wait_max().as_millis(), 500, "too quick to be felt");
+        admission.calm_micros.store(40_000, Ordering::Relaxed);
+        assert_eq!(admission.wait_max().as_millis(), 60);
     }
 
     #[tokio::test]
