@@ -21,13 +21,17 @@ const UPLOADS_MAX: usize = 512;
 const WINDOW_ANSWERS: u32 = 50;
 const WINDOW: Duration = Duration::from_millis(100);
 /// Answers may take so many times the calm latency before the limit shrinks.
-const TOLERANCE: f64 = 1.5;
+const TOLERANCE: f64 = 2.0;
+/// And so many windows in a row must find them slow: a machine that was busy for a moment says nothing about a backend.
+const SLOW_WINDOWS: u32 = 2;
+/// What is left of the limit after one of them, at least.
+const STEP_MIN: f64 = 0.7;
 /// Below this nobody feels a difference; and where everything is quick, what is measured is how busy this process is itself.
 const CALM_MICROS_MIN: f64 = 10_000.0;
 /// With each window the calm latency forgets a little, so that it follows a service that has become slower for good.
 const CALM_DRIFT: f64 = 0.01;
-/// Waiting for longer than so many times the calm latency makes an answer late, where that is long enough to be felt at all.
-const WAIT_TIMES: f64 = 1.5;
+/// Waiting longer than so many times the calm latency makes an answer late, where that is long enough to be felt at all.
+const WAIT_TIMES: f64 = 1.0;
 
 /// The door to one cluster.
 pub(crate) struct Admission {
@@ -55,6 +59,8 @@ struct Window {
     peak: usize,
     /// What an answer takes when there is little to do; zero as long as nobody knows.
     calm_micros: f64,
+    /// Windows in a row that were slow.
+    slow: u32,
 }
 
 /// A request's place in the cluster; given back when it is dropped.
@@ -82,7 +88,7 @@ impl Admission {
             waiting_max,
             queue_timeout,
             calm_micros: AtomicU64::new(0),
-            window: Mutex::new(Window { began: Instant::now(), answers: 0, sum_micros: 0.0, peak: 0, calm_micros: 0.0 }),
+            window: Mutex::new(Window { began: Instant::now(), answers: 0, sum_micros: 0.0, peak: 0, calm_micros: 0.0, slow: 0 }),
         }
     }
 
@@ -190,9 +196,11 @@ impl Window {
             self.calm_micros += (now_micros - self.calm_micros) * CALM_DRIFT;
         }
         let calm = self.calm_micros.max(CALM_MICROS_MIN);
-        let gradient = (TOLERANCE * calm / now_micros.max(1.0)).clamp(0.5, 1.0);
+        let gradient = (TOLERANCE * calm / now_micros.max(1.0)).clamp(STEP_MIN, 1.0);
+        let is_slow = gradient < 1.0;
+        self.slow = if is_slow { self.slow + 1 } else { 0 };
         let is_used = peak * 2 > limit;
-        if gradient >= 1.0 && !is_used {
+        if (is_slow && self.slow < SLOW_WINDOWS) || (!is_slow && !is_used) {
             return limit;
         }
         // A little above what the gradient says, or the limit would never be found too low.
@@ -260,7 +268,7 @@ mod tests {
         admission.calm_micros.store(2_000, Ordering::Relaxed);
         assert_eq!(admission.wait_max().as_millis(), 500, "too quick to be felt");
         admission.calm_micros.store(40_000, Ordering::Relaxed);
-        assert_eq!(admission.wait_max().as_millis(), 60);
+        assert_eq!(admission.wait_max().as_millis(), 40);
     }
 
     #[tokio::test]
@@ -295,12 +303,13 @@ mod tests {
 
     #[test]
     fn the_limit_falls_when_answers_get_slow_and_rises_when_they_are_quick() {
-        let mut window = Window { began: Instant::now(), answers: 0, sum_micros: 0.0, peak: 0, calm_micros: 20_000.0 };
+        let mut window = Window { began: Instant::now(), answers: 0, sum_micros: 0.0, peak: 0, calm_micros: 20_000.0, slow: 0 };
         let mut judge = |micros: f64, limit: usize, peak: usize| {
             (window.answers, window.sum_micros, window.peak) = (100, micros * 100.0, peak);
             window.judge(limit)
         };
-        assert!(judge(80_000.0, 100, 100) < 65, "far too slow");
+        assert_eq!(judge(80_000.0, 100, 100), 100, "slow for a moment");
+        assert_eq!(judge(80_000.0, 100, 100), 80, "far too slow");
         assert!(judge(20_000.0, 100, 100) > 100, "quick, and the limit is used");
         assert_eq!(judge(20_000.0, 100, 10), 100, "quick, and nobody needs more");
     }
