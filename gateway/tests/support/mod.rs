@@ -91,7 +91,10 @@ pub fn config(users: &[SocketAddr], chat: &[SocketAddr], analytics: &[SocketAddr
 
 impl Door {
     pub async fn open(config: Config) -> Door {
-        let gateway = Gateway::new(config, "0.1.0").unwrap();
+        Door::open_gateway(Gateway::new(config, "0.1.0").unwrap()).await
+    }
+
+    pub async fn open_gateway(gateway: Gateway) -> Door {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

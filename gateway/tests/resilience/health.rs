@@ -1,0 +1,113 @@
+//! What is done without anybody who is well, and where somebody does not answer at all.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::load::{ask, get, post};
+use crate::replica::Replica;
+use crate::support::backend::Backend;
+use crate::support::wire::Wire;
+use crate::support::{Door, config, eventually};
+use crate::{before, endpoints, state, timed};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_all_say_that_they_are_not_ready_they_are_asked_anyway() {
+    let replicas = Replica::start_many(3).await;
+    let addresses: Vec<SocketAddr> = replicas.iter().map(|replica| replica.address).collect();
+    let door = Door::open(before(&addresses)).await;
+    for replica in &replicas {
+        replica.facts.is_unready.store(true, Ordering::SeqCst);
+    }
+    eventually("the door has heard it", || async { (0..3).all(|index| state(&door, index) == "failing") }).await;
+    assert!(ask(door.address, 8, 300, &get("/users/1")).await.all_are(200));
+    assert!(ask(door.address, 8, 300, &post("/users/1")).await.all_are(200));
+    assert!(replicas.iter().all(|replica| replica.requests() > 50));
+    // And the door says how it is.
+    assert_eq!((door.get("/").await.status, door.get("/readyz").await.status, door.get("/livez").await.status), (503, 503, 200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_ready_gets_it_all_until_the_others_are() {
+    let replicas = Replica::start_many(3).await;
+    let addresses: Vec<SocketAddr> = replicas.iter().map(|replica| replica.address).collect();
+    for replica in &replicas[1..] {
+        replica.facts.is_unready.store(true, Ordering::SeqCst);
+    }
+    let door = Door::open(before(&addresses)).await;
+    assert!(ask(door.address, 8, 100, &get("/users/1")).await.all_are(200));
+    assert_eq!((replicas[1].requests(), replicas[2].requests()), (0, 0));
+    replicas[1].facts.is_unready.store(false, Ordering::SeqCst);
+    eventually("the door has heard it", || async { state(&door, 1) == "live" }).await;
+    assert!(ask(door.address, 8, 300, &get("/users/1")).await.all_are(200));
+    assert!(replicas[1].requests() > 0);
+    assert_eq!(replicas[2].requests(), 0);
+}
+
+/// Listens and accepts only what the kernel accepts for it; further connections get no answer at all, as from a machine that is
+/// gone.
+struct Hole {
+    listener: TcpListener,
+    filling: Vec<TcpStream>,
+}
+
+impl Hole {
+    fn dig() -> Hole {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Hole { listener: socket.listen(1).unwrap(), filling: Vec::new() }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
+    }
+
+    /// Passes one look, as long as it still can.
+    async fn pass_one_check(&self) {
+        let (stream, _) = self.listener.accept().await.unwrap();
+        let mut wire = Wire::new(stream);
+        wire.head().await.unwrap();
+        wire.send("HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{\"status\":\"pass\"}").await;
+    }
+
+    /// From now on nobody gets through.
+    async fn fill(&mut self) {
+        let address = self.address();
+        while let Ok(stream) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+            self.filling.push(stream.unwrap());
+            assert!(self.filling.len() < 100, "the kernel takes any number");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_gone_costs_the_connect_timeout_once() {
+    let mut hole = Hole::dig();
+    let other = Backend::echo().await;
+    let mut config = config(&[hole.address(), other.address], &[], &[]);
+    config.connect_timeout_ms = 300;
+    // No probe will notice.
+    config.health_interval_ms = 600_000;
+    let (door, ()) = tokio::join!(Door::open(config), async {
+        // The round before it opens, and the first one of those that come again and again.
+        hole.pass_one_check().await;
+        hole.pass_one_check().await;
+    });
+    eventually("it is believed to be well", || async { state(&door, 0) == "live" }).await;
+    hole.fill().await;
+
+    let mut slowest = Duration::ZERO;
+    for _ in 0..20 {
+        // Nothing was sent: a POST may go elsewhere, too.
+        let (took, reply) = timed(door.post("/users/1", "x")).await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, "POST /users/1: 1 bytes"));
+        slowest = slowest.max(took);
+    }
+    println!("the slowest took {slowest:?}");
+    assert!((Duration::from_millis(300)..Duration::from_millis(900)).contains(&slowest), "{slowest:?}");
+    assert_eq!((state(&door, 0), endpoints(&door)[0]["why"].as_str()), ("failing".to_owned(), Some("connection timed out")));
+    assert_eq!(endpoints(&door)[0]["errors"], 1, "the others did not have to find out");
+    assert_eq!(other.requests(), 20);
+}

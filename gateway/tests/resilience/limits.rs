@@ -1,0 +1,122 @@
+//! How much is asked of replicas at the same time, and what is said to those who are too many.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use gateway::{AccessLog, Gateway};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use crate::load::get;
+use crate::support::backend::Backend;
+use crate::support::wire::{Answer, Wire};
+use crate::support::{Door, eventually};
+use crate::{before, timed};
+
+/// Answers once the gate is open for it.
+async fn gated() -> (Backend, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let its_gate = gate.clone();
+    let backend = Backend::start(move |mut visit| {
+        let gate = its_gate.clone();
+        async move {
+            gate.acquire().await.unwrap().forget();
+            visit.answer("through").await;
+            Some(visit)
+        }
+    })
+    .await;
+    (backend, gate)
+}
+
+async fn asking(door: &Door) -> Wire {
+    let mut client = Wire::connect(door.address).await;
+    client.send(get("/users/1")).await;
+    client
+}
+
+fn assert_overloaded(answer: &Answer) {
+    let body: Value = serde_json::from_slice(&answer.body.bytes).unwrap();
+    assert_eq!((answer.status, body["code"].as_str()), (503, Some("overloaded")), "{answer:?}");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(answer.header("connection"), Some("keep-alive"), "it may come again on the same connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_is_asked_no_more_at_once_than_it_may_and_some_wait() {
+    let (backend, gate) = gated().await;
+    let mut config = before(&[backend.address]);
+    (config.cluster_in_flight_max, config.cluster_waiting_max) = (2, 1);
+    config.queue_timeout_ms = 5_000;
+    config.request_timeout_s = 10;
+    let (gateway, lines) = gateway_with_log(config);
+    let door = Door::open_gateway(gateway).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        clients.push(asking(&door).await);
+    }
+    eventually("two are in", || async { backend.requests() == 2 }).await;
+    clients.push(asking(&door).await);
+    eventually("one waits", || async { cluster(&door)["waiting"] == 1 }).await;
+    let mut one_more = asking(&door).await;
+    let (took, answer) = timed(one_more.whole_answer("GET")).await;
+    assert_overloaded(&answer);
+    assert!(took.as_millis() < 1000, "{took:?}: it should not have waited");
+    assert_eq!((cluster(&door)["in_flight"].as_u64(), cluster(&door)["limit"].as_u64()), (Some(2), Some(2)));
+    // What is the door's own is never shed.
+    assert_eq!((door.get("/livez").await.status, door.get("/").await.status), (200, 503));
+
+    gate.add_permits(10);
+    for client in &mut clients {
+        assert_eq!(client.whole_answer("GET").await.status, 200);
+    }
+    assert_eq!((backend.requests(), cluster(&door)["waiting"].as_u64()), (3, Some(0)));
+    let refused = || lines.lock().unwrap().windows(12).filter(|window| window == b"\"overloaded\"").count();
+    eventually("it is in the log", || async { refused() == 1 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_waits_no_longer_than_allowed() {
+    let (backend, gate) = gated().await;
+    let mut config = before(&[backend.address]);
+    (config.cluster_in_flight_max, config.cluster_waiting_max) = (1, 100);
+    config.queue_timeout_ms = 50;
+    let door = Door::open(config).await;
+    let mut first = asking(&door).await;
+    eventually("one is in", || async { backend.requests() == 1 }).await;
+    for _ in 0..3 {
+        let (took, answer) = timed(async { asking(&door).await.whole_answer("GET").await }).await;
+        assert_overloaded(&answer);
+        assert!((50..1000).contains(&took.as_millis()), "{took:?}");
+    }
+    gate.add_permits(1);
+    assert_eq!(first.whole_answer("GET").await.status, 200);
+    assert_eq!(backend.requests(), 1);
+}
+
+/// The cluster of the users, as operators see it.
+fn cluster(door: &Door) -> Value {
+    let view: Value = serde_json::from_str(&door.gateway.clusters_json()).unwrap();
+    view["clusters"][0].clone()
+}
+
+/// Lines of an access log.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn gateway_with_log(config: gateway::Config) -> (Gateway, Arc<Mutex<Vec<u8>>>) {
+    let lines = Lines::default();
+    let log = AccessLog::to(lines.clone()).unwrap();
+    (Gateway::with_access_log(config, "0.1.0", Some(log)).unwrap(), lines.0)
+}
