@@ -123,8 +123,8 @@ impl Cluster {
     }
 
     /// Whether there is anybody left to ask.
-    pub(crate) fn has_other_than(&self, tried: &[u64]) -> bool {
-        self.endpoints.load().iter().any(|endpoint| !tried.contains(&endpoint.id))
+    pub(crate) fn has_other_than(&self, tried: &[u64], asked_now: Option<u64>) -> bool {
+        self.endpoints.load().iter().any(|endpoint| !tried.contains(&endpoint.id) && Some(endpoint.id) != asked_now)
     }
 
     /// Leaves a replica out that has failed `errors_max` requests in a row.

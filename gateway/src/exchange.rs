@@ -279,7 +279,9 @@ impl Exchange {
     /// By when the replica must have begun its answer. Where somebody else could be asked it is given less time.
     pub(crate) fn answer_due(&self, now: Instant, is_complete: bool) -> Instant {
         let total = self.times.deadline.unwrap_or(now + self.gateway.config().request_timeout());
-        let can_be_repeated = is_complete && self.method.is_idempotent() && !self.is_last_try();
+        let asked_now = self.endpoint().map(|endpoint| endpoint.id);
+        let has_other = || self.cluster().is_some_and(|cluster| cluster.has_other_than(&self.tried, asked_now));
+        let can_be_repeated = is_complete && self.method.is_idempotent() && !self.is_last_try() && has_other();
         if can_be_repeated { total.min(now + self.gateway.config().try_timeout()) } else { total }
     }
 
@@ -349,7 +351,7 @@ impl Exchange {
     /// The replica is not asked again; whether there is another one.
     fn leave_replica(&mut self) -> bool {
         self.tried.extend(self.reservation.as_ref().map(|reservation| reservation.endpoint.id));
-        self.cluster().is_some_and(|cluster| cluster.has_other_than(&self.tried))
+        self.cluster().is_some_and(|cluster| cluster.has_other_than(&self.tried, None))
     }
 
     fn is_last_try(&self) -> bool {

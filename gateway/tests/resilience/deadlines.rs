@@ -79,6 +79,23 @@ async fn a_get_whose_replica_is_silent_is_asked_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_get_that_nobody_else_can_answer_has_all_the_time_there_is() {
+    let slow = Backend::start(|mut visit| async move {
+        let mut ticks = tokio::time::interval(SECOND * 3 / 2);
+        ticks.tick().await;
+        ticks.tick().await;
+        visit.answer("late").await;
+        Some(visit)
+    })
+    .await;
+    let mut config = before(&[slow.address]);
+    (config.try_timeout_s, config.request_timeout_s) = (1, 4);
+    let door = Door::open(config).await;
+    let reply = door.get("/users/1").await;
+    assert_eq!((reply.status, reply.body.as_str(), slow.requests()), (200, "late", 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_post_is_never_sent_twice_once_anything_was_sent() {
     let closing = || Backend::start(|_| async { None });
     let cutting = || async {
