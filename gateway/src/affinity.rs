@@ -1,13 +1,16 @@
 //! The same caller meets the same replica again: rendezvous hashing (highest random weight) with bounded load.
 //!
 //! Each replica has a number that follows from the key and its address; the highest wins. A replica that comes or goes moves
-//! only the keys it wins or loses. One that already has a quarter more than its share passes its keys on to the next.
+//! only the keys it wins or loses. One that is busy and has a quarter more than its share passes its keys on to the next.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::balance::{Reservation, scatter};
 use crate::endpoint::Endpoint;
+
+/// A replica with fewer requests in flight is not busy, however uneven chance has been: its keys stay.
+const ALWAYS_ROOM_FOR: usize = 16;
 
 /// What of a request is its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +71,8 @@ pub(crate) fn pick(all: &[Arc<Endpoint>], is_candidate: impl Fn(&Endpoint) -> bo
     let weights: usize = candidates().map(|endpoint| endpoint.weight()).sum();
     let has_room = |endpoint: &Endpoint| {
         let share = (in_flight + 1) * endpoint.weight();
-        // At most a quarter above its share, and always room for one.
-        endpoint.in_flight.load(Ordering::Relaxed) * weights * 4 < share * 5
+        let here = endpoint.in_flight.load(Ordering::Relaxed);
+        here < ALWAYS_ROOM_FOR || here * weights * 4 < share * 5
     };
     let best = |room_matters: bool| {
         candidates()
@@ -125,6 +128,13 @@ mod tests {
         let moved: Vec<u64> = (0..1000).map(scatter).filter(|key| port(&three, *key) != port(&four, *key)).collect();
         assert!(moved.iter().all(|key| port(&four, *key) == 4), "nobody moves between the old ones");
         assert!((200..=300).contains(&moved.len()), "{}", moved.len());
+    }
+
+    #[test]
+    fn a_few_requests_at_once_do_not_move_a_key() {
+        let all = endpoints(4);
+        let held: Vec<_> = (0..ALWAYS_ROOM_FOR).filter_map(|_| pick(&all, |_| true, 7)).collect();
+        assert!(held.iter().all(|reservation| Arc::ptr_eq(&reservation.endpoint, &held[0].endpoint)));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod affinity;
 mod balance;
 mod deadlines;
 mod failing;
