@@ -260,7 +260,9 @@ impl Exchange {
             true => cluster.pick_for_socket(&self.tried, ticks::at(now)),
             false => cluster.pick_for_request(&self.tried, self.key, ticks::at(now)),
         };
-        let reservation = picked.ok_or(Problem::Unavailable)?;
+        // Where there is somebody, but nobody with room, the client is to come again.
+        let is_full = || cluster.has_other_than(&self.tried, None);
+        let reservation = picked.ok_or_else(|| if is_full() { Problem::Overloaded } else { Problem::Unavailable })?;
         let endpoint = reservation.endpoint.clone();
         endpoint.requests.fetch_add(1, Ordering::Relaxed);
         self.reservation = Some(reservation);

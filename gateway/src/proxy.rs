@@ -18,6 +18,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 use crate::exchange::{Ask, Exchange, Fields, Next, Progress, Protocol};
 use crate::observe::Why;
+use crate::problem::Problem;
 use crate::{Gateway, request_id, trace};
 
 /// Shorter than the 75 seconds after which backends close, so that a reused connection is never one just being closed.
@@ -36,6 +37,8 @@ pub(crate) struct Context {
     /// Before the next try.
     pause: Duration,
     body_bytes: usize,
+    /// Why there is no replica to ask.
+    refused: Option<Problem>,
 }
 
 impl Proxy {
@@ -70,7 +73,7 @@ impl ProxyHttp for Proxy {
 
     fn new_ctx(&self) -> Context {
         let exchange = Exchange::begin(&self.gateway, None, Protocol::Http2, Instant::now());
-        Context { exchange, pause: Duration::ZERO, body_bytes: 0 }
+        Context { exchange, pause: Duration::ZERO, body_bytes: 0, refused: None }
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
@@ -105,7 +108,10 @@ impl ProxyHttp for Proxy {
         tokio::time::sleep(std::mem::take(&mut context.pause)).await;
         match context.exchange.pick() {
             Ok(endpoint) => Ok(Box::new(self.peer(endpoint.address, &context.exchange))),
-            Err(_) => Error::e_explain(ErrorType::HTTPStatus(503), "no live replica"),
+            Err(problem) => {
+                context.refused = Some(problem);
+                Error::e_explain(ErrorType::HTTPStatus(503), problem.code())
+            }
         }
     }
 
@@ -201,7 +207,11 @@ impl ProxyHttp for Proxy {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
         let exchange = &mut context.exchange;
         let is_answered = session.response_written().is_some_and(|response| !response.status.is_informational());
-        let problem = if is_answered { None } else { errors::problem(error, exchange.body_bytes_max) };
+        let problem = match context.refused.take() {
+            _ if is_answered => None,
+            None => errors::problem(error, exchange.body_bytes_max),
+            refused => refused,
+        };
         let Some(problem) = problem else {
             let is_replicas = *error.esource() == ErrorSource::Upstream;
             exchange.why = if is_replicas { Why::ReplicaBroke } else { Why::ClientLeft };

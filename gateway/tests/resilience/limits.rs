@@ -43,6 +43,31 @@ fn assert_overloaded(answer: &Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replica_is_asked_no_more_at_once_than_it_may() {
+    let ((first, gate), (second, other_gate)) = (gated().await, gated().await);
+    let mut config = before(&[first.address, second.address]);
+    config.endpoint_in_flight_max = 2;
+    config.request_timeout_s = 10;
+    let door = Door::open(config).await;
+    let mut clients = Vec::new();
+    for count in 1..=4 {
+        clients.push(asking(&door).await);
+        eventually("it is with a replica", || async { first.requests() + second.requests() == count }).await;
+    }
+    assert_eq!((first.requests(), second.requests()), (2, 2));
+    let mut one_more = asking(&door).await;
+    assert_overloaded(&one_more.whole_answer("GET").await);
+
+    gate.add_permits(10);
+    other_gate.add_permits(10);
+    for client in &mut clients {
+        assert_eq!(client.whole_answer("GET").await.status, 200);
+    }
+    one_more.send(get("/users/1")).await;
+    assert_eq!(one_more.whole_answer("GET").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backend_is_asked_no_more_at_once_than_it_may_and_some_wait() {
     let (backend, gate) = gated().await;
     let mut config = before(&[backend.address]);
