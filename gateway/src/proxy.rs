@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_core::{BError, Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -25,6 +25,8 @@ use crate::{Gateway, request_id, trace};
 const UPSTREAM_IDLE: Duration = Duration::from_secs(30);
 /// The error by which an answer that says "not now" is thrown away.
 const ELSEWHERE: ErrorType = ErrorType::new("asked elsewhere");
+/// The error of an answer that is not complete at its deadline.
+const LATE: ErrorType = ErrorType::new("late");
 
 /// The proxy pingora runs.
 pub(crate) struct Proxy {
@@ -37,7 +39,7 @@ pub(crate) struct Context {
     /// Before the next try.
     pause: Duration,
     body_bytes: usize,
-    /// Why there is no replica to ask.
+    /// What the client is told, where the error does not say it.
     refused: Option<Problem>,
 }
 
@@ -191,7 +193,29 @@ impl ProxyHttp for Proxy {
         if context.exchange.asks_elsewhere(status, is_complete) {
             return Err(Error::new_up(ELSEWHERE));
         }
+        let media_type = response.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        if media_type.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream")) {
+            // It may last, but not in silence: each read has its limit.
+            context.exchange.times.deadline = None;
+        }
         Ok(())
+    }
+
+    /// pingora limits the time of each read; that of all together is limited here.
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        let is_late = context.exchange.times.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        if !is_late {
+            return Ok(None);
+        }
+        // Where the client has not seen the head yet, it still can be told.
+        context.refused = Some(Problem::GatewayTimeout);
+        Err(Error::new_in(LATE))
     }
 
     async fn response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
@@ -213,8 +237,11 @@ impl ProxyHttp for Proxy {
             refused => refused,
         };
         let Some(problem) = problem else {
-            let is_replicas = *error.esource() == ErrorSource::Upstream;
-            exchange.why = if is_replicas { Why::ReplicaBroke } else { Why::ClientLeft };
+            exchange.why = match error.esource() {
+                _ if *error.root_etype() == LATE => Why::Deadline,
+                ErrorSource::Upstream => Why::ReplicaBroke,
+                _ => Why::ClientLeft,
+            };
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         let answer = exchange.refuse(problem);

@@ -29,8 +29,9 @@ pub(super) async fn send(session: &mut Session, answer: Answer, exchange: &Excha
     header.insert_header(request_id::HEADER, exchange.request_id.as_str())?;
     let is_head = session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(header), is_head).await?;
-    if !is_head {
-        session.write_response_body(Some(answer.body), true).await?;
+    match is_head {
+        true => session.finish_body().await?,
+        false => session.write_response_body(Some(answer.body), true).await?,
     }
     if has_body_left {
         session.finish_body().await?;
