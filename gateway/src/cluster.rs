@@ -164,6 +164,30 @@ mod tests {
     }
 
     #[test]
+    fn sockets_stay_while_replicas_come_and_go_and_new_ones_even_out() {
+        let cluster = cluster(&[]).unwrap();
+        let resolve = |ports: &[u16]| cluster.set_addresses(ports.iter().map(|port| (([127, 0, 0, 1], *port).into(), 1)));
+        let open = |count| (0..count).filter_map(|_| cluster.pick_for_socket(&[], 1)).collect::<Vec<_>>();
+        let counts = || cluster.endpoints().iter().map(|endpoint| endpoint.sockets.load(Ordering::Relaxed)).collect::<Vec<_>>();
+        let mut held = Vec::new();
+        for (ports, count, expected) in [
+            (&[1, 2, 3][..], 999, &[333, 333, 333][..]),
+            (&[1, 2, 3, 4, 5], 0, &[333, 333, 333, 0, 0]),
+            (&[1, 2, 3, 4, 5], 666, &[333; 5]),
+            (&[2, 4], 0, &[333, 333]),
+            (&[2, 4], 999, &[833, 832]),
+        ] {
+            resolve(ports);
+            held.extend(open(count));
+            let mut counts = counts();
+            counts.sort_unstable_by(|one, other| other.cmp(one));
+            assert_eq!(counts, expected, "{ports:?}");
+        }
+        drop(held);
+        assert_eq!(counts(), [0, 0]);
+    }
+
+    #[test]
     fn when_all_are_bad_one_is_asked_anyway() {
         let cluster = cluster(&["127.0.0.1:1", "127.0.0.1:2"]).unwrap();
         assert!(!cluster.has_live_endpoint());

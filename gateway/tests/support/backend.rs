@@ -55,7 +55,15 @@ impl Backend {
         S: Fn(Visit) -> F + Send + Sync + 'static,
         F: Future<Output = Option<Visit>> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Backend::start_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), script)
+    }
+
+    /// The same at an address that was chosen before.
+    pub fn start_on<S, F>(listener: TcpListener, script: S) -> Backend
+    where
+        S: Fn(Visit) -> F + Send + Sync + 'static,
+        F: Future<Output = Option<Visit>> + Send + 'static,
+    {
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Log::default());
         let accepting = tokio::spawn(accept(listener, Arc::new(script), log.clone()));
