@@ -119,13 +119,14 @@ impl Tunnel {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let before = self.up.bytes + self.down.bytes;
         let up = match self.is_replica_deaf {
-            false => self.up.poll(Pin::new(&mut self.client), Pin::new(&mut self.replica), cx, |_| {}),
+            false => self.up.poll(Pin::new(&mut self.client), Pin::new(&mut self.replica), cx, None),
             true => self.up.poll_discard(Pin::new(&mut self.client), cx),
         };
         let down = match self.phase {
             Phase::Open | Phase::Goodbye(_) => {
-                let frames = &mut self.frames;
-                self.down.poll(Pin::new(&mut self.replica), Pin::new(&mut self.client), cx, |bytes| frames.pass(bytes))
+                let is_leaving = matches!(self.phase, Phase::Goodbye(at) if Instant::now() >= at);
+                let watch = Watch { frames: &mut self.frames, is_leaving };
+                self.down.poll(Pin::new(&mut self.replica), Pin::new(&mut self.client), cx, Some(watch))
             }
             Phase::Closing { .. } | Phase::Closed => self.down.poll_discard(Pin::new(&mut self.replica), cx),
         };
@@ -189,20 +190,15 @@ impl Tunnel {
                 Phase::Goodbye(at) => {
                     self.alarm.set(at);
                     ready!(self.alarm.poll_due(cx));
+                    if !self.frames.is_between() {
+                        // In the middle of a frame: its rest wakes us. One that stands still is cut in the end.
+                        self.alarm.set(self.heard.max(at) + CLOSE_ANSWER);
+                        return self.alarm.poll_due(cx);
+                    }
                     if self.frames.saw_close() {
                         self.phase = Phase::Closed;
                         self.alarm.set(Instant::now() + CLOSE_ANSWER);
                         continue;
-                    }
-                    if !self.frames.is_between() || !self.down.inbox.is_empty() {
-                        // In the middle of a frame: its rest wakes us. A frame that never ends is cut in the end.
-                        let is_hopeless = Instant::now() >= at + CLOSE_ANSWER;
-                        self.alarm.set(at + CLOSE_ANSWER);
-                        if is_hopeless {
-                            return Poll::Ready(());
-                        }
-                        ready!(self.alarm.poll_due(cx));
-                        return Poll::Ready(());
                     }
                     self.exchange.why = Why::Drained;
                     self.close(GOING_AWAY);
@@ -249,6 +245,13 @@ impl Tunnel {
     }
 }
 
+/// Counts the frames of a direction.
+struct Watch<'a> {
+    frames: &'a mut Frames,
+    /// Only the frame under way is still carried; what comes behind it stays where it is.
+    is_leaving: bool,
+}
+
 /// What a direction did.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flowed {
@@ -266,13 +269,22 @@ impl Half {
         mut from: Pin<&mut (impl AsyncRead + ?Sized)>,
         mut to: Pin<&mut (impl AsyncWrite + ?Sized)>,
         cx: &mut Context<'_>,
-        mut see: impl FnMut(&[u8]),
+        mut watch: Option<Watch<'_>>,
     ) -> Flowed {
         loop {
             while !self.inbox.is_empty() {
-                match to.as_mut().poll_write(cx, self.inbox.filled()) {
+                let mut bytes = self.inbox.filled();
+                if let Some(Watch { frames, is_leaving: true }) = &watch {
+                    bytes = bytes.get(..frames.rest_of_frame(bytes)).unwrap_or_default();
+                }
+                if bytes.is_empty() {
+                    return Flowed::Waiting;
+                }
+                match to.as_mut().poll_write(cx, bytes) {
                     Poll::Ready(Ok(written @ 1..)) => {
-                        see(self.inbox.filled().get(..written).unwrap_or_default());
+                        if let Some(Watch { frames, .. }) = &mut watch {
+                            frames.pass(bytes.get(..written).unwrap_or_default());
+                        }
                         self.bytes += written as u64;
                         self.inbox.consume(written);
                     }
@@ -285,6 +297,9 @@ impl Half {
             }
             if self.has_ended {
                 return Flowed::Ended;
+            }
+            if watch.as_ref().is_some_and(|watch| watch.is_leaving && watch.frames.is_between()) {
+                return Flowed::Waiting;
             }
             match self.inbox.poll_fill(from.as_mut(), cx) {
                 Poll::Ready(Ok(1..)) => {}

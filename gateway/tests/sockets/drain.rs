@@ -1,23 +1,39 @@
 //! The door is told to stop: every client is told to go, by a Close frame between two others, one after the other and not all at once.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_util::SinkExt;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::{Interval, interval};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::peers::{Client, Replica, goodbye, is_over, next, numbered, open};
+use crate::peers::{Client, Replica, goodbye, is_over, next, numbered, open, open_on, pattern};
 use crate::support::{Door, LIMIT, config, eventually};
 
 const GOING_AWAY: (u16, &str) = (1001, "");
 const QUIET: usize = 300;
 const CHATTY: usize = 60;
 const FLOODED: usize = 20;
+/// What a slow client reads, each hundredth of a second, and a very slow one.
+const GULP: usize = 64 * 1024;
+const SIP: usize = 8 * 1024;
 
 async fn door_before(replica: &Replica) -> Door {
     Door::open(config(&[replica.address()], &[replica.address()], &[replica.address()])).await
+}
+
+async fn slow(door: &Door, ask: &str, sip: usize) -> Client<Slow> {
+    let socket = TcpSocket::new_v4().unwrap();
+    // What lies in it must not take long to read.
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let stream = socket.connect(door.address).await.unwrap();
+    open_on(Slow::reading(stream, sip, Duration::from_millis(10)), ask).await
 }
 
 /// Waits for the Close frame that must come next; when it came.
@@ -100,6 +116,40 @@ async fn every_client_is_told_to_go_one_after_the_other_whatever_it_is_doing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_frame_arrives_whole_before_the_client_is_told_to_go() {
+    const BYTES: usize = 40 * 1024 * 1024;
+    let replica = Replica::start().await;
+    let mut door = door_before(&replica).await;
+    // It takes longer than goodbyes take.
+    let mut socket = slow(&door, &format!("frame={BYTES}"), GULP).await;
+    let reading = tokio::spawn(async move {
+        let Some(Message::Binary(bytes)) = next(&mut socket).await else { panic!("the frame was cut") };
+        assert!(bytes == pattern(BYTES));
+        told_to_go(socket).await
+    });
+    let stopped = Instant::now();
+    door.stop();
+    let told = tokio::time::timeout(3 * LIMIT, reading).await.expect("the frame in time").unwrap();
+    assert!(told - stopped > Duration::from_secs(4), "it went too fast to show anything: {:?}", told - stopped);
+    door.closed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_told_more_than_it_can_read_is_told_to_go_too() {
+    let replica = Replica::start().await;
+    let mut door = door_before(&replica).await;
+    let mut clients = JoinSet::new();
+    for _ in 0..2 {
+        clients.spawn(listen(slow(&door, "flood", SIP).await));
+    }
+    // More than all the kernel's buffers on the way to the clients hold.
+    eventually("much is under way", || async { replica.sent.load(Ordering::SeqCst) > 20_000 }).await;
+    door.stop();
+    tokio::time::timeout(3 * LIMIT, clients.join_all()).await.expect("all are told in time");
+    door.closed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_reads_nothing_any_more_does_not_keep_the_door_open() {
     let replica = Replica::start().await;
     let mut door = door_before(&replica).await;
@@ -108,4 +158,48 @@ async fn a_client_that_reads_nothing_any_more_does_not_keep_the_door_open() {
     door.stop();
     door.closed().await;
     drop(socket);
+}
+
+/// A connection that is read at a pace: so many bytes at each tick.
+struct Slow {
+    stream: TcpStream,
+    bytes: usize,
+    pace: Interval,
+    left: usize,
+}
+
+impl Slow {
+    fn reading(stream: TcpStream, bytes: usize, pace: Duration) -> Slow {
+        Slow { stream, bytes, pace: interval(pace), left: 0 }
+    }
+}
+
+impl AsyncRead for Slow {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.left == 0 {
+            ready!(self.pace.poll_tick(cx));
+            self.left = self.bytes;
+        }
+        let most = self.left;
+        let mut part = buffer.take(most);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
+        let read = part.filled().len();
+        buffer.advance(read);
+        self.left -= read;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Slow {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }

@@ -3,7 +3,7 @@
 const CLOSE: u8 = 0x8;
 
 /// Where the stream is: between two frames, in a head, or in a payload.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Frames {
     head: [u8; 14],
     head_filled: usize,
@@ -24,24 +24,39 @@ impl Frames {
 
     /// These bytes pass.
     pub(super) fn pass(&mut self, mut bytes: &[u8]) {
-        while let [first, rest @ ..] = bytes {
-            if self.payload_left > 0 {
-                let count = usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(bytes.len());
-                self.payload_left -= count as u64;
-                bytes = bytes.get(count..).unwrap_or_default();
-                continue;
-            }
-            if let Some(place) = self.head.get_mut(self.head_filled) {
-                *place = *first;
-                self.head_filled += 1;
-            }
-            bytes = rest;
-            if let Some(payload) = self.complete_head() {
-                self.saw_close |= self.head[0] & 0x0f == CLOSE;
-                self.payload_left = payload;
-                self.head_filled = 0;
-            }
+        while !bytes.is_empty() {
+            let count = self.step(bytes);
+            bytes = bytes.get(count..).unwrap_or_default();
         }
+    }
+
+    /// How many of these bytes belong to the frame under way.
+    pub(super) fn rest_of_frame(&self, bytes: &[u8]) -> usize {
+        let mut frames = self.clone();
+        let mut count = 0;
+        while let Some(rest @ [_, ..]) = bytes.get(count..).filter(|_| !frames.is_between()) {
+            count += frames.step(rest);
+        }
+        count
+    }
+
+    /// Some of these bytes pass: a byte of a head, or of a payload all there is. How many.
+    fn step(&mut self, bytes: &[u8]) -> usize {
+        if self.payload_left > 0 {
+            let count = usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(bytes.len());
+            self.payload_left -= count as u64;
+            return count;
+        }
+        if let (Some(place), Some(byte)) = (self.head.get_mut(self.head_filled), bytes.first()) {
+            *place = *byte;
+            self.head_filled += 1;
+        }
+        if let Some(payload) = self.complete_head() {
+            self.saw_close |= self.head[0] & 0x0f == CLOSE;
+            self.payload_left = payload;
+            self.head_filled = 0;
+        }
+        1
     }
 
     /// The length of the payload, once the head is complete.
@@ -82,6 +97,21 @@ mod tests {
             assert!(!frames.is_between());
             frames.pass(&[0]);
             assert!(frames.is_between() && frames.saw_close(), "{size}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_frame_is_told_from_what_follows_it() {
+        let stream = [&[0x82, 126, 1, 0][..], &[0; 256], &[0x81, 1, b'x']].concat();
+        for passed in 0..stream.len() {
+            let mut frames = Frames::default();
+            frames.pass(&stream[..passed]);
+            let rest = match passed {
+                0 | 260 | 263.. => 0,
+                1..260 => 260 - passed,
+                _ => 263 - passed,
+            };
+            assert_eq!(frames.rest_of_frame(&stream[passed..]), rest, "{passed}");
         }
     }
 }
