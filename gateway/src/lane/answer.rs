@@ -56,8 +56,10 @@ pub(super) async fn send(connection: &mut Connection, exchange: &mut Exchange, a
     if exchange.method != Method::HEAD {
         bytes.extend_from_slice(&answer.body);
     }
-    exchange.status = answer.status.as_u16();
     let written = write_all(connection, &bytes).await;
+    if written > 0 {
+        exchange.status = answer.status.as_u16();
+    }
     exchange.note_sent(written as u64, written == bytes.len());
     written == bytes.len()
 }

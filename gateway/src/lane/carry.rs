@@ -349,9 +349,11 @@ impl Carried<'_> {
         answer: Answer,
         mut download: Flow,
     ) -> After {
-        self.exchange.status = answer.status;
         let ended = self.carry_both(&mut stream, &mut reply, &mut download, answer.is_event_stream).await;
         self.exchange.bytes_out += download.written();
+        if download.written() > 0 {
+            self.exchange.status = answer.status;
+        }
         if let Err(why) = ended {
             // The client sees that something is missing: the connection ends in the middle.
             self.exchange.why = why;
