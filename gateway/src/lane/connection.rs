@@ -225,6 +225,7 @@ impl Connection {
     async fn answer(&mut self, length: usize, began: Instant, complete: Instant) -> After {
         let mut exchange = Exchange::begin(&self.gateway, self.address.clone(), Protocol::Http11, began);
         exchange.times.tried_at = complete;
+        exchange.bytes_in = length as u64;
         let (plan, own) = match self.judge(length, &mut exchange) {
             Ok(judged) => judged,
             Err(problem) => {
@@ -235,7 +236,6 @@ impl Connection {
             }
         };
         self.inbox.consume(length);
-        exchange.bytes_in = length as u64;
         match own {
             Some(own) => answer::send_own(self, &mut exchange, own, &plan).await,
             None => carry::carry(self, exchange, plan).await,
