@@ -248,6 +248,7 @@ impl ProxyHttp for Proxy {
         let status = answer.status;
         tracing::debug!(%error, request_id = %exchange.request_id, "could not serve a request");
         if let Err(error) = send::send(session, answer, exchange).await {
+            exchange.why = Why::ClientLeft;
             tracing::debug!(%error, request_id = %exchange.request_id, "the client left before its answer");
         }
         FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }
