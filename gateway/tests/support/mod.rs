@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gateway::{ClusterConfig, Clusters, Config, Gateway};
+use gateway::{AccessLog, ClusterConfig, Clusters, Config, Gateway};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
@@ -92,6 +92,10 @@ pub fn config(users: &[SocketAddr], chat: &[SocketAddr], analytics: &[SocketAddr
 impl Door {
     pub async fn open(config: Config) -> Door {
         Door::open_gateway(Gateway::new(config, "0.1.0").unwrap()).await
+    }
+
+    pub async fn open_with_log(config: Config, log: Option<AccessLog>) -> Door {
+        Door::open_gateway(Gateway::with_access_log(config, "0.1.0", log).unwrap()).await
     }
 
     pub async fn open_gateway(gateway: Gateway) -> Door {
