@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, interval};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::peers::{Client, Replica, goodbye, is_over, next, numbered, open, open_on, pattern};
+use crate::peers::{Client, Replica, SMALL, goodbye, is_over, next, numbered, open, open_on, pattern};
 use crate::support::{Door, LIMIT, config, eventually};
 
 const GOING_AWAY: (u16, &str) = (1001, "");
@@ -48,9 +48,9 @@ async fn told_to_go<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Client<S>) ->
 async fn chat(mut socket: Client) -> Instant {
     for number in 0.. {
         // Once the Close frame has come, more can neither be said nor be answered.
-        let _ = socket.send(Message::binary(numbered(number))).await;
+        let _ = socket.send(Message::binary(numbered(number, SMALL))).await;
         match next(&mut socket).await {
-            Some(Message::Binary(back)) => assert_eq!(back, numbered(number)),
+            Some(Message::Binary(back)) => assert_eq!(back, numbered(number, SMALL)),
             other => {
                 assert_eq!(goodbye(other.as_ref()), GOING_AWAY);
                 break;
@@ -69,7 +69,7 @@ async fn listen<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Client<S>) -> Ins
         match next(&mut socket).await {
             Some(Message::Binary(bytes)) => {
                 let number = bytes[..8].iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
-                assert!(bytes == numbered(number) && last < Some(number), "{number} after {last:?}");
+                assert!(bytes == numbered(number, SMALL) && last < Some(number), "{number} after {last:?}");
                 last = Some(number);
             }
             other => {
@@ -122,6 +122,7 @@ async fn a_large_frame_arrives_whole_before_the_client_is_told_to_go() {
     let mut door = door_before(&replica).await;
     // It takes longer than goodbyes take.
     let mut socket = slow(&door, &format!("frame={BYTES}"), GULP).await;
+    socket.get_ref().stream.readable().await.unwrap();
     let reading = tokio::spawn(async move {
         let Some(Message::Binary(bytes)) = next(&mut socket).await else { panic!("the frame was cut") };
         assert!(bytes == pattern(BYTES));

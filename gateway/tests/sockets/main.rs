@@ -7,5 +7,7 @@
 mod support;
 
 mod drain;
+mod limits;
 mod peers;
 mod replicas;
+mod talk;

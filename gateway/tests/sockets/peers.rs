@@ -22,10 +22,15 @@ pub type Served = WebSocketStream<BufReader<TcpStream>>;
 /// A client's end.
 pub type Client<S = TcpStream> = WebSocketStream<S>;
 
+/// Bytes of messages that are numbered.
+pub const SMALL: usize = 1024;
+pub const LARGE: usize = 64 * 1024;
+
 /// How a replica says goodbye itself.
 pub const RESTARTING: &str = "restarting, come back in 250 ms";
 
-/// A replica of chat: `/ws?echo` echoes, `/ws?flood` never stops talking, `/ws?frame=N` says one frame of N bytes.
+/// A replica of chat: `/ws?echo` echoes, `/ws?flood` never stops talking, `/ws?frame=N` says one frame of N bytes, `/ws?large=N`
+/// so many of [`LARGE`] bytes.
 pub struct Replica {
     pub backend: Backend,
     /// Messages that it has handed to its kernel.
@@ -99,10 +104,14 @@ pub async fn accept(mut visit: Visit) -> Served {
 }
 
 async fn converse(socket: &mut Served, target: &str, sent: &AtomicUsize) {
-    let frame = target.strip_prefix("/ws?frame=").map(|bytes| bytes.parse().unwrap());
-    if let Some(bytes) = frame {
+    let number = |ask: &str| target.strip_prefix(ask).map(|number| number.parse().unwrap());
+    if let Some(bytes) = number("/ws?frame=") {
         // It may be told to go in the middle.
         let _ = socket.send(Message::binary(pattern(bytes))).await;
+    }
+    for turn in 0..number("/ws?large=").unwrap_or(0) {
+        socket.send(Message::binary(numbered(turn, LARGE))).await.unwrap();
+        sent.fetch_add(1, Ordering::SeqCst);
     }
     if target == "/ws?flood" {
         flood(socket, sent).await;
@@ -117,7 +126,7 @@ async fn converse(socket: &mut Served, target: &str, sent: &AtomicUsize) {
 
 /// Talks until it is told to go, or nobody is there.
 async fn flood(socket: &mut Served, sent: &AtomicUsize) {
-    while socket.send(Message::binary(numbered(sent.load(Ordering::SeqCst)))).await.is_ok() {
+    while socket.send(Message::binary(numbered(sent.load(Ordering::SeqCst), SMALL))).await.is_ok() {
         sent.fetch_add(1, Ordering::SeqCst);
         if let Some(None | Some(Err(_))) = socket.next().now_or_never() {
             return;
@@ -125,15 +134,18 @@ async fn flood(socket: &mut Served, sent: &AtomicUsize) {
     }
 }
 
-/// A kilobyte that begins with its number.
-pub fn numbered(number: usize) -> Vec<u8> {
-    let mut bytes = vec![0xa5; 1024];
+/// So many bytes that begin with a number.
+pub fn numbered(number: usize, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0xa5; length];
     bytes[..8].copy_from_slice(&(number as u64).to_be_bytes());
     bytes
 }
 
 pub fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at % 251) as u8).collect()
+    let period: Vec<u8> = (0..251).collect();
+    let mut bytes = period.repeat(length / period.len() + 1);
+    bytes.truncate(length);
+    bytes
 }
 
 fn without_limits() -> WebSocketConfig {
