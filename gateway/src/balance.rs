@@ -19,6 +19,9 @@ const SLOW_START_SHARE: f64 = 0.1;
 /// would get nothing as long as there is little to do.
 const LATENCY_FLOOR_MICROS: f64 = 2_000.0;
 
+/// One pick in so many goes by load alone.
+const ASKED_ANYWAY: u64 = 8;
+
 /// A place at a replica: counted from the pick until it is dropped, whatever happens in between.
 pub(crate) struct Reservation {
     pub(crate) endpoint: Arc<Endpoint>,
@@ -56,14 +59,23 @@ pub(crate) fn pick_for_request(
         let at = all.iter().position(|endpoint| Arc::ptr_eq(endpoint, first))?;
         from(at + 1)
     })?;
-    let endpoint = if cost(second, now) < cost(first, now) { second } else { first };
+    // Now and then latency does not matter, or one that was slow once would be asked nothing while there is little to do, and
+    // nobody would learn that it is quick again, or dead.
+    let asks_anyone = (seed >> 29).is_multiple_of(ASKED_ANYWAY);
+    let weigh = |endpoint: &Endpoint| if asks_anyone { load(endpoint, now) } else { cost(endpoint, now) };
+    let endpoint = if weigh(second) < weigh(first) { second } else { first };
     Some(Reservation::request(endpoint))
 }
 
 /// What one more request would have to wait for there, in microseconds and shares.
 fn cost(endpoint: &Endpoint, now: u64) -> f64 {
+    endpoint.latency.micros(now).max(LATENCY_FLOOR_MICROS) * load(endpoint, now)
+}
+
+/// Requests for its share.
+fn load(endpoint: &Endpoint, now: u64) -> f64 {
     let in_flight = endpoint.in_flight.load(Ordering::Relaxed) as f64;
-    endpoint.latency.micros(now).max(LATENCY_FLOOR_MICROS) * (in_flight + 1.0) / (endpoint.weight() as f64 * ramp(endpoint, now))
+    (in_flight + 1.0) / (endpoint.weight() as f64 * ramp(endpoint, now))
 }
 
 fn ramp(endpoint: &Endpoint, now: u64) -> f64 {

@@ -288,10 +288,13 @@ async fn a_dead_replica_is_routed_around() {
     }
     assert!(first.requests() > 0 && second.requests() > 0);
     first.kill().await;
-    for _ in 0..30 {
+    // Chance decides how soon a request finds out; none may fail until then.
+    eventually("a request has found out", || async {
         let reply = door.post("/users", "x").await;
         assert_eq!((reply.status, reply.header("x-replica")), (200, Some("second")));
-    }
+        door.get("/").await.json()["services"]["users"]["status"] == "warn"
+    })
+    .await;
     let status = door.get("/").await.json();
     assert_eq!(status["services"]["users"]["status"], "warn");
     assert_eq!(status["services"]["users"]["replicas"][0]["error"], "connection refused");
