@@ -328,7 +328,13 @@ impl Exchange {
                     endpoint.latency.observe(micros(now.saturating_duration_since(self.times.tried_at)), ticks::at(now));
                 }
             }
-            if matches!(failure, Failure::Refused | Failure::ConnectTimeout | Failure::NoRoute) {
+            // One that answers others is not gone: a crowd of new connections is waited for longer than a single one.
+            let is_gone = match failure {
+                Failure::Refused | Failure::NoRoute => true,
+                Failure::ConnectTimeout => !endpoint.latency.is_fresh(ticks::at(now)),
+                Failure::OwnLimit | Failure::Broken | Failure::Timeout | Failure::InvalidAnswer => false,
+            };
+            if is_gone {
                 endpoint.mark_unreachable(failure.describe());
             }
         }
@@ -342,7 +348,7 @@ impl Exchange {
         }
         let is_broken_kept_connection = failure == Failure::Broken && progress.is_kept_connection;
         if failure.is_before_sending() {
-            return self.leave_replica();
+            return self.leave_replica() || self.asks_same_again(failure);
         }
         let is_harmless = self.method.is_idempotent() && failure != Failure::InvalidAnswer;
         // Where there is nobody else, a replica whose kept connection broke is asked again.
@@ -354,6 +360,15 @@ impl Exchange {
     fn leave_replica(&mut self) -> bool {
         self.tried.extend(self.reservation.as_ref().map(|reservation| reservation.endpoint.id));
         self.cluster().is_some_and(|cluster| cluster.has_other_than(&self.tried, None))
+    }
+
+    /// Where there is nobody else, a replica that was too busy to take the connection gets another chance.
+    fn asks_same_again(&mut self, failure: Failure) -> bool {
+        let is_busy = failure == Failure::ConnectTimeout;
+        if is_busy {
+            self.tried.clear();
+        }
+        is_busy
     }
 
     fn is_last_try(&self) -> bool {

@@ -35,7 +35,8 @@ impl PeakEwma {
 
     /// Whether there is a sample from the last second before `now`.
     pub(crate) fn is_fresh(&self, now: u64) -> bool {
-        now.saturating_sub(self.at.load(Ordering::Relaxed)) < 1_000_000
+        let at = self.at.load(Ordering::Relaxed);
+        at != 0 && now.saturating_sub(at) < 1_000_000
     }
 }
 
@@ -46,6 +47,7 @@ mod tests {
     #[test]
     fn it_rises_fast_falls_slowly_and_fades_in_silence() {
         let latency = PeakEwma::default();
+        assert!(!latency.is_fresh(1), "nothing was heard yet");
         for step in 0..100 {
             latency.observe(1_000, 1 + step * 1000);
         }

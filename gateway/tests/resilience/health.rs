@@ -10,7 +10,7 @@ use crate::load::{ask, get, post};
 use crate::replica::Replica;
 use crate::support::backend::Backend;
 use crate::support::wire::Wire;
-use crate::support::{Door, config, eventually};
+use crate::support::{Door, LIMIT, config, eventually};
 use crate::{before, endpoints, state, timed};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,4 +110,37 @@ async fn a_machine_that_is_gone_costs_the_connect_timeout_once() {
     assert_eq!((state(&door, 0), endpoints(&door)[0]["why"].as_str()), ("failing".to_owned(), Some("connection timed out")));
     assert_eq!(endpoints(&door)[0]["errors"], 1, "the others did not have to find out");
     assert_eq!(other.requests(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_too_busy_to_take_a_connection_gets_another_chance_where_it_is_the_only_one() {
+    let mut hole = Hole::dig();
+    let mut config = config(&[hole.address()], &[], &[]);
+    config.connect_timeout_ms = 500;
+    config.request_timeout_s = 5;
+    config.health_interval_ms = 600_000;
+    let (door, ()) = tokio::join!(Door::open(config), async {
+        hole.pass_one_check().await;
+        hole.pass_one_check().await;
+    });
+    eventually("it is believed to be well", || async { state(&door, 0) == "live" }).await;
+    hole.fill().await;
+    let address = door.address;
+    let asking = tokio::spawn(async move {
+        let mut client = Wire::connect(address).await;
+        client.send("POST /users/1 HTTP/1.1\r\nhost: door\r\ncontent-length: 1\r\n\r\nx").await;
+        client.whole_answer("POST").await.status
+    });
+    eventually("it has been waited for in vain", || async { endpoints(&door)[0]["errors"] == 1 }).await;
+    // Now it has time for all who wait, and answers whoever asks.
+    loop {
+        let (stream, _) = tokio::time::timeout(LIMIT, hole.listener.accept()).await.expect("somebody who asks").unwrap();
+        let mut wire = Wire::new(stream);
+        hole.filling.clear();
+        if wire.head().await.is_ok_and(|head| head.is_some()) {
+            wire.send("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").await;
+            break;
+        }
+    }
+    assert_eq!(asking.await.unwrap(), 201);
 }
