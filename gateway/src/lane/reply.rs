@@ -140,7 +140,9 @@ impl ReplyHead<'_> {
                 17 => name.eq_ignore_ascii_case("transfer-encoding"),
                 _ => false,
             };
-            if !is_ours && !(self.has_named_hops && is_named_hop(name, self.fields)) {
+            // A length tells where the answer ends, whatever `Connection` says of it.
+            let ends_here = self.has_named_hops && !name.eq_ignore_ascii_case("content-length") && is_named_hop(name, self.fields);
+            if !is_ours && !ends_here {
                 field(out, name, one.value);
             }
         }
