@@ -13,6 +13,7 @@ mod carry;
 mod connection;
 mod flow;
 mod forward;
+pub mod fuzzing;
 mod head;
 mod replica;
 mod reply;

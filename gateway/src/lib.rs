@@ -48,5 +48,7 @@ pub use access_log::AccessLog;
 pub use config::{ClusterConfig, Clusters, Config};
 pub use error::Error;
 pub use gateway::Gateway;
+#[doc(hidden)]
+pub use lane::fuzzing;
 pub use server::serve;
 pub use status::{Health, Replica, ServiceStatus, Services, Status};

@@ -3,7 +3,7 @@
 //! Of what the replica sends, the frames are counted (RFC 6455, section 5.2), so that a Close frame can be put between two of
 //! them: nobody's socket ends without one, unless it breaks in the middle of a frame.
 
-mod frames;
+pub(super) mod frames;
 
 use std::future::poll_fn;
 use std::pin::Pin;

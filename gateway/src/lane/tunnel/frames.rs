@@ -4,7 +4,7 @@ const CLOSE: u8 = 0x8;
 
 /// Where the stream is: between two frames, in a head, or in a payload.
 #[derive(Clone, Default)]
-pub(super) struct Frames {
+pub(in crate::lane) struct Frames {
     head: [u8; 14],
     head_filled: usize,
     payload_left: u64,
@@ -13,17 +13,17 @@ pub(super) struct Frames {
 
 impl Frames {
     /// Whether a frame may be put in here.
-    pub(super) fn is_between(&self) -> bool {
+    pub(in crate::lane) fn is_between(&self) -> bool {
         self.head_filled == 0 && self.payload_left == 0
     }
 
     /// Whether the other side has closed; then nothing may follow.
-    pub(super) fn saw_close(&self) -> bool {
+    pub(in crate::lane) fn saw_close(&self) -> bool {
         self.saw_close
     }
 
     /// These bytes pass.
-    pub(super) fn pass(&mut self, mut bytes: &[u8]) {
+    pub(in crate::lane) fn pass(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let count = self.step(bytes);
             bytes = bytes.get(count..).unwrap_or_default();
@@ -31,7 +31,7 @@ impl Frames {
     }
 
     /// How many of these bytes belong to the frame under way.
-    pub(super) fn rest_of_frame(&self, bytes: &[u8]) -> usize {
+    pub(in crate::lane) fn rest_of_frame(&self, bytes: &[u8]) -> usize {
         let mut frames = self.clone();
         let mut count = 0;
         while let Some(rest @ [_, ..]) = bytes.get(count..).filter(|_| !frames.is_between()) {
