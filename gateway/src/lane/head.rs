@@ -153,7 +153,8 @@ impl<'a> Head<'a> {
                     self.takes_trailers |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"))
                 }
                 4 if name.eq_ignore_ascii_case("host") => {
-                    if self.host.replace(value).is_some() {
+                    let is_second = self.host.replace(value).is_some();
+                    if is_second {
                         return Err(Problem::BadRequest("there is more than one Host"));
                     }
                 }
@@ -165,7 +166,8 @@ impl<'a> Head<'a> {
                 }
                 10 if name.eq_ignore_ascii_case("connection") => connection_upgrades |= self.read_connection(value)?,
                 14 if name.eq_ignore_ascii_case("content-length") => {
-                    if length.replace(read_length(value)?).is_some() {
+                    let is_second = length.replace(read_length(value)?).is_some();
+                    if is_second {
                         return Err(Problem::BadRequest("there is more than one Content-Length"));
                     }
                 }
