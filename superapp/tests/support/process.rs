@@ -129,7 +129,7 @@ impl Process {
     }
 
     /// Everything it said on stdout and stderr, once it has ended.
-    fn said(&mut self) -> (String, String) {
+    pub(crate) fn said(&mut self) -> (String, String) {
         let (out, err) = self.readers.take().expect("asked once");
         let stdout = out.join().unwrap();
         err.join().unwrap();

@@ -1,10 +1,11 @@
 //! The door: health of everything, replicas that die and return, paths that are refused.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{DeadAddress, Role, Setup, System, eventually, in_every_shape};
+use crate::support::{DeadAddress, Process, Role, Setup, System, eventually, in_every_shape, superapp};
 
 in_every_shape!(
     the_health_of_everything_is_at_the_root,
@@ -146,5 +147,176 @@ async fn metrics_are_for_operators_only(system: System) {
     assert_eq!(system.get_at(system.admin(Role::Gateway), "/livez").await.status, 200);
     for path in ["/", "/users", "/metrics/x"] {
         assert_eq!(system.get_at(system.admin(Role::Gateway), path).await.status, 404, "{path}");
+    }
+}
+
+/// The lines of an access log, each of them a JSON object.
+fn lines(log: &str) -> Vec<Value> {
+    assert!(log.is_empty() || log.ends_with('\n'), "half a line: {log}");
+    log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+#[tokio::test]
+async fn each_request_is_a_line_of_the_access_log_once_all_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let mut system = Setup::all_in_one().set(&format!("gateway.access_log={}", file.display())).start().await;
+    let ada = system.sign_up("ada").await;
+    let mut socket = system.socket("ada").await;
+    let known = format!("/users/{}", ada["id"].as_str().unwrap());
+    let asked = [("story-1", known.as_str(), "", 200), ("story-2", "/nothing", "?secret=1", 404), ("story-3", "/users//x", "", 400)];
+    for (id, path, query, status) in asked {
+        let request = system.request(reqwest::Method::GET, &format!("{path}{query}")).header("x-request-id", id);
+        assert_eq!(system.send(request).await.status, status, "{path}");
+    }
+    system.terminate(Role::Gateway);
+    let (code, _) = socket.closed().await;
+    assert_eq!(code, 1012, "by chat itself");
+    drop(socket);
+    system.ended(Role::Gateway).await;
+
+    let log = std::fs::read_to_string(&file).unwrap();
+    assert!(!log.contains("secret"), "{log}");
+    let lines = lines(&log);
+    let of = |id: &str| lines.iter().find(|line| line["request_id"] == id).unwrap_or_else(|| panic!("no line for {id}: {log}"));
+    for (id, path, _, status) in asked {
+        let line = of(id);
+        assert_eq!((line["status"].as_u64(), line["method"].as_str()), (Some(status.into()), Some("GET")), "{line}");
+        assert!(line["total_ms"].is_number() && line["bytes_out"].as_u64() > Some(0) && line["client"] == "127.0.0.1", "{line}");
+        // What is refused as ambiguous is no path.
+        assert_eq!(line["path"], if status == 400 { "" } else { path }, "{line}");
+    }
+    assert_eq!(of("story-1")["route"], "/users");
+    assert!(of("story-1")["endpoint"].as_str().unwrap().parse::<std::net::SocketAddr>().is_ok());
+    assert_eq!(lines.iter().filter(|line| line["route"] == "/ws" && line["status"] == 101).count(), 1, "{log}");
+    assert_eq!(lines.iter().filter(|line| line["method"] == "POST" && line["status"] == 201).count(), 1, "{log}");
+}
+
+/// What a binary with this access log has said on stdout when it ended, after one request.
+async fn stdout_with(access_log: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let free = ["gateway.listen", "gateway.admin_listen", "users.listen", "chat.listen", "analytics.listen"];
+    let mut set: Vec<String> = free.iter().map(|key| format!("{key}=127.0.0.1:0")).collect();
+    set.push(format!("data_dir={}", folder.path().display()));
+    set.push(format!("gateway.access_log={access_log}"));
+    let arguments: Vec<_> = std::iter::once("all".to_owned()).chain(set.into_iter().flat_map(|set| ["--set".to_owned(), set])).collect();
+    let mut process = Process::spawn(&arguments, &[]);
+    let door = process.ready().await["gateway"][0];
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    assert_eq!(client.get(format!("http://{door}/version")).send().await.unwrap().status(), 200);
+    process.terminate();
+    assert_eq!(process.ended().await, Some(0));
+    process.said().0
+}
+
+#[tokio::test]
+async fn the_access_log_is_on_stdout_where_that_is_no_terminal_and_may_be_off() {
+    for access_log in ["auto", "stdout"] {
+        let said = stdout_with(access_log).await;
+        let lines = lines(&said);
+        assert_eq!(lines.iter().filter(|line| line["path"] == "/version" && line["status"] == 200).count(), 1, "{access_log}: {said}");
+    }
+    assert_eq!(stdout_with("off").await, "");
+}
+
+/// What `/clusters` says of the first replica of a cluster.
+async fn replica(system: &System, cluster: &str) -> Value {
+    let reply = system.get_at(system.admin(Role::Gateway), "/clusters").await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
+    let view = reply.json();
+    let found = view["clusters"].as_array().unwrap().iter().find(|each| each["name"] == cluster);
+    found.unwrap_or_else(|| panic!("no {cluster}: {view}"))["endpoints"][0].clone()
+}
+
+#[tokio::test]
+async fn operators_see_every_replica_with_its_state_and_why() {
+    let mut system = System::roles().await;
+    let view = system.get_at(system.admin(Role::Gateway), "/clusters").await.json();
+    for (cluster, role) in [("users", Role::Users), ("chat", Role::Chat), ("analytics", Role::Analytics)] {
+        let found = view["clusters"].as_array().unwrap().iter().find(|each| each["name"] == cluster).unwrap();
+        let addresses: Vec<_> = found["endpoints"].as_array().unwrap().iter().map(|each| each["address"].clone()).collect();
+        assert_eq!(json!(addresses), json!(system.replicas(role)), "{view}");
+        for endpoint in found["endpoints"].as_array().unwrap() {
+            assert_eq!((&endpoint["state"], endpoint.get("why")), (&json!("live"), None), "{view}");
+            assert!(endpoint["latency_ms"].is_number() && endpoint["in_flight"].is_u64() && endpoint["sockets"].is_u64(), "{view}");
+        }
+        assert!(found["limit"].as_u64() > Some(0) && found["waiting"] == 0, "{view}");
+    }
+    assert_eq!(system.get("/clusters").await.status, 404, "on the public door");
+
+    let before = replica(&system, "users").await["requests"].as_u64().unwrap();
+    system.sign_up("ada").await;
+    assert_eq!(replica(&system, "users").await["requests"], before + 1);
+    system.kill(Role::Users).await;
+    let is_failing = async || replica(&system, "users").await["state"] == "failing";
+    eventually("it is failing", is_failing).await;
+    assert_eq!(replica(&system, "users").await["why"], "connection refused");
+    assert_eq!(replica(&system, "chat").await["state"], "live");
+    system.start(Role::Users).await;
+    let is_live = async || replica(&system, "users").await["state"] == "live";
+    eventually("it is live", is_live).await;
+    assert_eq!(replica(&system, "users").await.get("why"), None);
+}
+
+#[tokio::test]
+async fn there_are_numbers_for_each_route_cluster_and_replica() {
+    let mut system = System::roles().await;
+    let users = system.address(Role::Users);
+    system.sign_up("ada").await;
+    let _socket = system.socket("ada").await;
+    let mut expected = vec![
+        "gateway_requests_total{route=\"/users\",method=\"POST\",status=\"201\"} 1".to_owned(),
+        format!("gateway_endpoint_requests_total{{cluster=\"users\",endpoint=\"{users}\"}} 1"),
+        format!("gateway_endpoint_errors_total{{cluster=\"users\",endpoint=\"{users}\"}} 0"),
+        format!("gateway_endpoint_available{{cluster=\"users\",endpoint=\"{users}\"}} 1"),
+        format!("gateway_endpoint_in_flight{{cluster=\"users\",endpoint=\"{users}\"}} 0"),
+        "gateway_concurrency_limit{cluster=\"chat\"} ".to_owned(),
+    ];
+    for cluster in ["users", "chat", "analytics"] {
+        expected.push(format!("gateway_cluster_in_flight{{cluster=\"{cluster}\"}} 0"));
+        expected.push(format!("gateway_cluster_waiting{{cluster=\"{cluster}\"}} 0"));
+    }
+    let text = metrics_with(&system, &expected).await;
+    let open: u32 =
+        text.lines().filter_map(|line| line.strip_prefix("gateway_sockets_open{")?.split_once("} ")?.1.parse::<u32>().ok()).sum();
+    assert_eq!(open, 1, "{text}");
+    // The time of sockets is no latency.
+    assert!(!text.contains("gateway_request_duration_seconds_count{route=\"/ws\"}"), "{text}");
+
+    system.kill(Role::Users).await;
+    assert_eq!(system.get("/users").await.status, 503);
+    let expected = [
+        format!("gateway_endpoint_available{{cluster=\"users\",endpoint=\"{users}\"}} 0"),
+        "gateway_requests_total{route=\"/users\",method=\"GET\",status=\"503\"} 1".to_owned(),
+        "gateway_upstream_errors_total{cluster=\"users\",kind=".to_owned(),
+    ];
+    metrics_with(&system, &expected).await;
+}
+
+/// The numbers of the gateway, once all of these are among them: a request is counted when it has ended, which is after its answer.
+async fn metrics_with(system: &System, expected: &[String]) -> String {
+    let text = RefCell::default();
+    eventually(&format!("these are counted: {expected:#?}"), async || {
+        *text.borrow_mut() = system.get_at(system.admin(Role::Gateway), "/metrics").await.text().to_owned();
+        expected.iter().all(|line| text.borrow().contains(line))
+    })
+    .await;
+    text.into_inner()
+}
+
+#[tokio::test]
+async fn a_setting_of_the_gateway_that_cannot_be_right_is_told_with_its_key() {
+    for (set, key, why) in [
+        ("gateway.clusters.users.balance=x", "gateway.clusters.users.balance", "least_latency"),
+        ("gateway.header_bytes_max=1", "gateway.header_bytes_max", "from 256 to 49152"),
+        ("gateway.retry_budget_percent=101", "gateway.retry_budget_percent", "from 0 to 100"),
+        ("gateway.health_path=readyz", "gateway.health_path", "slash"),
+        ("gateway.clusters.chat.endpoints=[\"chat\"]", "gateway.clusters.chat.endpoints", "the port is missing"),
+        ("gateway.clusters.chat.endpoints=[\"chat:1 weight=0\"]", "gateway.clusters.chat.endpoints", "weight"),
+        ("gateway.access_logs=off", "gateway.access_logs", "did you mean `gateway.access_log`"),
+    ] {
+        let exit = superapp(&["check", "--set", set], &[]).await;
+        assert_eq!((exit.code, exit.stderr.lines().count()), (Some(1), 1), "{set}: {exit:?}");
+        assert!(exit.stderr.contains(key) && exit.stderr.contains(why), "{set}: {exit:?}");
     }
 }
