@@ -2,8 +2,9 @@
 //!
 //! The limit follows the gradient between what an answer takes when there is little to do and what it takes now (as Netflix'
 //! concurrency-limits does): it grows while answers are as quick as ever, and shrinks when they take longer. What is over the
-//! limit waits a moment, in order; who has waited too long, or finds too many waiting, is told to come again. So an overloaded
-//! cluster goes on answering as much as it can, and nobody waits for an answer that comes too late.
+//! limit waits a moment, in order; who has waited too long, or finds too many waiting, is told to come again. While answers are
+//! slow, that moment is a part of what an answer takes in calm: a queue that is always full would only make everybody late. So an
+//! overloaded cluster goes on answering as much as it can, and nobody waits for an answer that comes too late.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,9 +12,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, TryAcquireError};
 
+use crate::ticks::micros;
+
 /// Where the limit begins, and what it never falls below.
 const LIMIT_START: usize = 1024;
-const LIMIT_MIN: usize = 8;
+const LIMIT_MIN: usize = 4;
 /// Requests whose bodies are still arriving while a replica listens. They have places of their own, or a crowd of slow clients
 /// would keep everybody else waiting.
 const UPLOADS_MAX: usize = 512;
@@ -21,17 +24,23 @@ const UPLOADS_MAX: usize = 512;
 const WINDOW_ANSWERS: u32 = 50;
 const WINDOW: Duration = Duration::from_millis(100);
 /// Answers may take so many times the calm latency before the limit shrinks.
-const TOLERANCE: f64 = 2.0;
+const TOLERANCE: f64 = 1.5;
 /// And so many windows in a row must find them slow: a machine that was busy for a moment says nothing about a backend.
 const SLOW_WINDOWS: u32 = 2;
-/// What is left of the limit after one of them, at least.
-const STEP_MIN: f64 = 0.7;
+/// After so many in a row, one with a part of the limit finds out whether answers are slow without the load, too.
+const SLOW_WINDOWS_MAX: u32 = 40;
+const PROBE_PART: usize = 3;
+const PROBE_ANSWERS: u32 = 20;
+/// Answers count as slow until so many windows have been quick.
+const QUICK_WINDOWS: u32 = 10;
 /// Below this nobody feels a difference; and where everything is quick, what is measured is how busy this process is itself.
-const CALM_MICROS_MIN: f64 = 10_000.0;
-/// With each window the calm latency forgets a little, so that it follows a service that has become slower for good.
+const CALM_MICROS_MIN: f64 = 15_000.0;
+/// With each window the calm latency forgets a little, so that it follows a service that has become slower for good: at the
+/// least limit quickly, for then little else explains it.
 const CALM_DRIFT: f64 = 0.01;
-/// Waiting longer than so many times the calm latency makes an answer late, where that is long enough to be felt at all.
-const WAIT_TIMES: f64 = 1.0;
+const CALM_DRIFT_AT_LEAST: f64 = 0.25;
+/// While answers are slow, so much of the calm latency may be waited for a place, where that is long enough to be felt at all.
+const PATIENCE: f64 = 0.25;
 
 /// The door to one cluster.
 pub(crate) struct Admission {
@@ -46,8 +55,8 @@ pub(crate) struct Admission {
     waiting: AtomicUsize,
     waiting_max: usize,
     queue_timeout: Duration,
-    /// What an answer takes when there is little to do, in microseconds; zero as long as nobody knows.
-    calm_micros: AtomicU64,
+    /// How long waiting makes sense now, in microseconds.
+    patience: AtomicU64,
     window: Mutex<Window>,
 }
 
@@ -55,18 +64,35 @@ struct Window {
     began: Instant,
     answers: u32,
     sum_micros: f64,
+    /// Of the moments in which these requests were let in.
+    sum_in_flight: f64,
     /// The most that was in flight.
     peak: usize,
     /// What an answer takes when there is little to do; zero as long as nobody knows.
     calm_micros: f64,
-    /// Windows in a row that were slow.
-    slow: u32,
+    /// Windows in a row in which answers took longer than they may.
+    slow_windows: u32,
+    /// Windows since the last of these.
+    quick_windows: u32,
+    /// This window is there to find out what calm is.
+    probe: Option<Probe>,
+}
+
+/// A window with a part of the limit.
+#[derive(Clone, Copy)]
+struct Probe {
+    /// Only answers to requests that were one of so many at most are looked at.
+    limit: usize,
+    /// The limit that comes back.
+    before: usize,
 }
 
 /// A request's place in the cluster; given back when it is dropped.
 pub(crate) struct Slot {
     admission: Arc<Admission>,
     is_upload: bool,
+    /// How many had one when this one was given, itself included.
+    in_flight: usize,
 }
 
 /// There is no place, and none came free in time.
@@ -87,8 +113,8 @@ impl Admission {
             waiting: AtomicUsize::new(0),
             waiting_max,
             queue_timeout,
-            calm_micros: AtomicU64::new(0),
-            window: Mutex::new(Window { began: Instant::now(), answers: 0, sum_micros: 0.0, peak: 0, calm_micros: 0.0, slow: 0 }),
+            patience: AtomicU64::new(micros(queue_timeout)),
+            window: Mutex::new(Window::new(0.0)),
         }
     }
 
@@ -109,8 +135,7 @@ impl Admission {
         match self.slots.try_acquire() {
             Ok(permit) => {
                 permit.forget();
-                self.in_flight.fetch_add(1, Ordering::Relaxed);
-                Some(Slot { admission: self.clone(), is_upload: false })
+                Some(self.slot())
             }
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => None,
         }
@@ -119,14 +144,18 @@ impl Admission {
     /// Waits for a place, for as long as waiting makes sense.
     pub(crate) async fn enter(self: &Arc<Admission>) -> Result<Slot, Overloaded> {
         self.wait(&self.slots).await?;
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Ok(Slot { admission: self.clone(), is_upload: false })
+        Ok(self.slot())
+    }
+
+    fn slot(self: &Arc<Admission>) -> Slot {
+        let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        Slot { admission: self.clone(), is_upload: false, in_flight }
     }
 
     /// The same for a request whose body is still arriving.
     pub(crate) async fn enter_upload(self: &Arc<Admission>) -> Result<Slot, Overloaded> {
         self.wait(&self.uploads).await?;
-        Ok(Slot { admission: self.clone(), is_upload: true })
+        Ok(Slot { admission: self.clone(), is_upload: true, in_flight: self.in_flight() + 1 })
     }
 
     async fn wait(&self, places: &Semaphore) -> Result<(), Overloaded> {
@@ -144,22 +173,26 @@ impl Admission {
 
     /// How long it makes sense to wait.
     fn wait_max(&self) -> Duration {
-        let calm = self.calm_micros.load(Ordering::Relaxed) as f64;
-        if calm < CALM_MICROS_MIN { self.queue_timeout } else { self.queue_timeout.min(Duration::from_micros((calm * WAIT_TIMES) as u64)) }
+        Duration::from_micros(self.patience.load(Ordering::Relaxed))
     }
 
-    /// An answer that began after so many microseconds.
-    pub(crate) fn observe(&self, micros: u64) {
+    /// An answer that began after so many microseconds, to a request that was one of so many.
+    fn observe(&self, micros: u64, in_flight: usize) {
         // Whoever finds the window in use leaves his answer out; averages can bear it.
         let Ok(mut window) = self.window.try_lock() else { return };
+        if window.probe.is_some_and(|probe| in_flight > probe.limit) {
+            return;
+        }
         window.answers += 1;
         window.sum_micros += micros as f64;
+        window.sum_in_flight += in_flight as f64;
         window.peak = window.peak.max(self.in_flight.load(Ordering::Relaxed));
-        let is_full = window.answers >= WINDOW_ANSWERS && window.began.elapsed() >= WINDOW;
+        let enough = if window.probe.is_some() { PROBE_ANSWERS } else { WINDOW_ANSWERS };
+        let is_full = window.answers >= enough && window.began.elapsed() >= WINDOW;
         if is_full {
             let limit = self.limit();
             let next = window.judge(limit).clamp(LIMIT_MIN.min(self.limit_max), self.limit_max);
-            self.calm_micros.store(window.calm_micros as u64, Ordering::Relaxed);
+            self.patience.store(window.patience(self.queue_timeout), Ordering::Relaxed);
             drop(window);
             self.set_limit(limit, next);
         }
@@ -185,27 +218,79 @@ impl Admission {
 }
 
 impl Window {
+    fn new(calm_micros: f64) -> Window {
+        Window {
+            began: Instant::now(),
+            answers: 0,
+            sum_micros: 0.0,
+            sum_in_flight: 0.0,
+            peak: 0,
+            calm_micros,
+            slow_windows: 0,
+            quick_windows: QUICK_WINDOWS,
+            probe: None,
+        }
+    }
+
     /// The next limit; the window begins again.
     fn judge(&mut self, limit: usize) -> usize {
-        let now_micros = self.sum_micros / f64::from(self.answers);
-        let peak = self.peak;
-        (self.began, self.answers, self.sum_micros, self.peak) = (Instant::now(), 0, 0.0, 0);
-        if self.calm_micros == 0.0 || now_micros < self.calm_micros {
-            self.calm_micros = now_micros;
-        } else {
-            self.calm_micros += (now_micros - self.calm_micros) * CALM_DRIFT;
-        }
-        let calm = self.calm_micros.max(CALM_MICROS_MIN);
-        let gradient = (TOLERANCE * calm / now_micros.max(1.0)).clamp(STEP_MIN, 1.0);
-        let is_slow = gradient < 1.0;
-        self.slow = if is_slow { self.slow + 1 } else { 0 };
+        let answers = f64::from(self.answers);
+        let (took, in_flight, peak) = (self.sum_micros / answers, self.sum_in_flight / answers, self.peak);
         let is_used = peak * 2 > limit;
-        if (is_slow && self.slow < SLOW_WINDOWS) || (!is_slow && !is_used) {
+        let calm = self.next_calm(took, limit, is_used);
+        let gradient = (TOLERANCE * calm.max(CALM_MICROS_MIN) / took.max(1.0)).min(1.0);
+        let is_slow = gradient < 1.0;
+        let (slow_windows, quick_windows) = if is_slow { (self.slow_windows + 1, 0) } else { (0, self.quick_windows.saturating_add(1)) };
+        let probe = self.probe;
+        *self = Window { slow_windows, quick_windows, ..Window::new(calm) };
+        if let Some(probe) = probe {
+            self.quick_windows = 0;
+            return probe.before;
+        }
+        let limit_now = limit as f64;
+        let most = limit_now + limit_now.sqrt();
+        if !is_slow {
+            return if is_used { most.round() as usize } else { limit };
+        }
+        if slow_windows < SLOW_WINDOWS {
             return limit;
         }
-        // A little above what the gradient says, or the limit would never be found too low.
-        let limit = limit as f64;
-        (limit * gradient + limit.sqrt()).min(limit * 2.0).round() as usize
+        if slow_windows > SLOW_WINDOWS_MAX {
+            let part = (limit / PROBE_PART).max(LIMIT_MIN);
+            self.probe = Some(Probe { limit: part, before: limit });
+            return part;
+        }
+        // What took so long did so because of what was in flight when it came. The limit becomes a little more than the gradient
+        // says of that, or it would never be found too low.
+        let next = (in_flight * gradient + in_flight.sqrt()).min(most).round() as usize;
+        // A limit that is not used is not what makes answers slow, unless much more comes soon.
+        if is_used { next } else { next.max(peak * 2).min(limit) }
+    }
+
+    fn next_calm(&self, took: f64, limit: usize, is_used: bool) -> f64 {
+        let calm = self.calm_micros;
+        let drift = match (limit <= LIMIT_MIN, is_used) {
+            _ if calm == 0.0 || took < calm || self.probe.is_some() => 1.0,
+            (true, _) => CALM_DRIFT_AT_LEAST,
+            (false, false) => CALM_DRIFT,
+            // It is slow because so much is asked of it: this says nothing about calm.
+            (false, true) => 0.0,
+        };
+        calm + (took - calm) * drift
+    }
+
+    /// How long waiting makes sense, in microseconds.
+    fn patience(&self, queue_timeout: Duration) -> u64 {
+        let is_measurable = self.calm_micros >= CALM_MICROS_MIN;
+        let timeout = micros(queue_timeout);
+        if self.quick_windows < QUICK_WINDOWS && is_measurable { timeout.min((self.calm_micros * PATIENCE) as u64) } else { timeout }
+    }
+}
+
+impl Slot {
+    /// The answer began after so many microseconds.
+    pub(crate) fn observe(&self, micros: u64) {
+        self.admission.observe(micros, self.in_flight);
     }
 }
 
@@ -261,16 +346,6 @@ mod tests {
         assert_eq!((admission.in_flight(), admission.waiting()), (0, 0));
     }
 
-    #[test]
-    fn nobody_waits_longer_than_an_answer_is_worth() {
-        let admission = Arc::new(Admission::new("users", 1, 1, Duration::from_millis(500)));
-        assert_eq!(admission.wait_max().as_millis(), 500, "nothing is known yet");
-        admission.calm_micros.store(2_000, Ordering::Relaxed);
-        assert_eq!(admission.wait_max().as_millis(), 500, "too quick to be felt");
-        admission.calm_micros.store(40_000, Ordering::Relaxed);
-        assert_eq!(admission.wait_max().as_millis(), 40);
-    }
-
     #[tokio::test]
     async fn bodies_that_are_still_arriving_take_nobody_elses_place() {
         let admission = admission(1, 1);
@@ -301,16 +376,59 @@ mod tests {
         assert_eq!(std::iter::from_fn(|| admission.try_enter()).take(50).collect::<Vec<_>>().len(), 20);
     }
 
+    /// The limit after a window in which so many were in flight all the time.
+    fn judge(window: &mut Window, micros: f64, limit: usize, in_flight: usize) -> usize {
+        (window.answers, window.sum_micros, window.sum_in_flight) = (100, micros * 100.0, in_flight as f64 * 100.0);
+        window.peak = in_flight;
+        window.judge(limit)
+    }
+
     #[test]
     fn the_limit_falls_when_answers_get_slow_and_rises_when_they_are_quick() {
-        let mut window = Window { began: Instant::now(), answers: 0, sum_micros: 0.0, peak: 0, calm_micros: 20_000.0, slow: 0 };
-        let mut judge = |micros: f64, limit: usize, peak: usize| {
-            (window.answers, window.sum_micros, window.peak) = (100, micros * 100.0, peak);
-            window.judge(limit)
-        };
-        assert_eq!(judge(80_000.0, 100, 100), 100, "slow for a moment");
-        assert_eq!(judge(80_000.0, 100, 100), 80, "far too slow");
-        assert!(judge(20_000.0, 100, 100) > 100, "quick, and the limit is used");
-        assert_eq!(judge(20_000.0, 100, 10), 100, "quick, and nobody needs more");
+        let mut window = Window::new(20_000.0);
+        assert_eq!(judge(&mut window, 80_000.0, 100, 100), 100, "slow for a moment");
+        assert!(judge(&mut window, 80_000.0, 100, 100) < 65, "far too slow");
+        assert!(judge(&mut window, 20_000.0, 100, 100) > 100, "quick, and the limit is used");
+        assert_eq!(judge(&mut window, 20_000.0, 100, 10), 100, "quick, and nobody needs more");
+        judge(&mut window, 80_000.0, 100, 10);
+        assert_eq!(judge(&mut window, 80_000.0, 100, 10), 20, "slow, and not because of the limit");
+    }
+
+    /// A backend with so many workers and all it can be asked: the limit after so many windows, and what an answer takes then.
+    fn overload(window: &mut Window, workers: usize, micros: f64, windows: usize) -> (usize, f64) {
+        let took = |limit: usize| micros * (limit as f64 / workers as f64).max(1.0);
+        let limit = (0..windows).fold(256, |limit, _| judge(window, took(limit), limit, limit).max(LIMIT_MIN));
+        (limit, took(limit))
+    }
+
+    #[test]
+    fn the_limit_is_found_soon_and_stays_however_long_it_lasts() {
+        for workers in [4, 8, 32, 64] {
+            for windows in [8, 10_000] {
+                let (limit, took) = overload(&mut Window::new(40_000.0), workers, 40_000.0, windows);
+                assert!(limit >= workers && took <= 2.3 * 40_000.0, "{workers} workers, {windows} windows: {limit}, {took}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_backend_that_has_become_slower_for_good_is_not_held_down_for_ever() {
+        let mut window = Window::new(10_000.0);
+        // Ten times as slow, whatever is in flight.
+        let limit = (0..100).fold(100, |limit, _| judge(&mut window, 100_000.0, limit, limit).max(LIMIT_MIN));
+        assert!(limit > 500, "{limit}, {}", window.calm_micros);
+    }
+
+    #[test]
+    fn waiting_is_shorter_while_answers_are_slow() {
+        let mut window = Window::new(40_000.0);
+        let timeout = Duration::from_millis(100);
+        assert_eq!(window.patience(timeout), 100_000);
+        judge(&mut window, 200_000.0, 100, 100);
+        assert_eq!(window.patience(timeout), 10_000);
+        for _ in 0..QUICK_WINDOWS {
+            judge(&mut window, 40_000.0, 50, 50);
+        }
+        assert_eq!(window.patience(timeout), 100_000);
     }
 }

@@ -302,7 +302,9 @@ impl Exchange {
         if !self.is_socket {
             let micros = micros(now.saturating_duration_since(self.times.tried_at));
             endpoint.latency.observe(micros, at);
-            cluster.admission.observe(micros);
+            if let Some(slot) = &self.slot {
+                slot.observe(micros);
+            }
         }
     }
 
