@@ -47,11 +47,12 @@ check: ## Formatting, lints, and the absences that hold the structure
 	@cargo clippy --workspace --all-targets -- -D warnings
 	@cargo test -q -p superapp --test structure
 
-bench: ## What it costs: start-up, memory at rest and per idle WebSocket, and the gateway beside nginx and HAProxy
+bench: ## What it costs: start-up, memory, slow clients, and the gateway beside nginx and HAProxy
 	@deploy/need cargo cc cmake nginx haproxy wrk
 	@cargo build --release -p superapp -p bench
 	@target/release/bench start
 	@target/release/bench sockets
+	@target/release/bench drips
 	@target/release/bench peers
 
 bench-gateway: ## Of these, the gateway beside nginx and HAProxy; ARGS="--cases small,echo" and the like choose
