@@ -6,6 +6,7 @@
 //! slow, that moment is a part of what an answer takes in calm: a queue that is always full would only make everybody late. So an
 //! overloaded cluster goes on answering as much as it can, and nobody waits for an answer that comes too late.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -33,8 +34,13 @@ const PROBE_PART: usize = 3;
 const PROBE_ANSWERS: u32 = 20;
 /// Answers count as slow until so many windows have been quick.
 const QUICK_WINDOWS: u32 = 10;
-/// Below this nobody feels a difference; and where everything is quick, what is measured is how busy this process is itself.
+/// Below this nobody feels that an answer is slow; and where a crowd asks a quick backend, what is measured is how busy this
+/// machine is itself.
+const SLOW_MICROS_MIN: f64 = 75_000.0;
+/// Below this the calm latency is too short to be waited for in parts.
 const CALM_MICROS_MIN: f64 = 15_000.0;
+/// A worker that computes for more of the time than this makes answers slow itself, and to ask less would not help.
+const BUSY_PART: f64 = 0.8;
 /// With each window the calm latency forgets a little, so that it follows a service that has become slower for good: at the
 /// least limit quickly, for then little else explains it.
 const CALM_DRIFT: f64 = 0.01;
@@ -191,7 +197,7 @@ impl Admission {
         let is_full = window.answers >= enough && window.began.elapsed() >= WINDOW;
         if is_full {
             let limit = self.limit();
-            let next = window.judge(limit).clamp(LIMIT_MIN.min(self.limit_max), self.limit_max);
+            let next = window.judge(limit, is_worker_busy()).clamp(LIMIT_MIN.min(self.limit_max), self.limit_max);
             self.patience.store(window.patience(self.queue_timeout), Ordering::Relaxed);
             drop(window);
             self.set_limit(limit, next);
@@ -233,13 +239,13 @@ impl Window {
     }
 
     /// The next limit; the window begins again.
-    fn judge(&mut self, limit: usize) -> usize {
+    fn judge(&mut self, limit: usize, is_worker_busy: bool) -> usize {
         let answers = f64::from(self.answers);
         let (took, in_flight, peak) = (self.sum_micros / answers, self.sum_in_flight / answers, self.peak);
         let is_used = peak * 2 > limit;
         let calm = self.next_calm(took, limit, is_used);
-        let gradient = (TOLERANCE * calm.max(CALM_MICROS_MIN) / took.max(1.0)).min(1.0);
-        let is_slow = gradient < 1.0;
+        let gradient = ((TOLERANCE * calm).max(SLOW_MICROS_MIN) / took.max(1.0)).min(1.0);
+        let is_slow = gradient < 1.0 && !is_worker_busy;
         let (slow_windows, quick_windows) = if is_slow { (self.slow_windows + 1, 0) } else { (0, self.quick_windows.saturating_add(1)) };
         let probe = self.probe;
         *self = Window { slow_windows, quick_windows, ..Window::new(calm) };
@@ -285,6 +291,19 @@ impl Window {
         let timeout = micros(queue_timeout);
         if self.quick_windows < QUICK_WINDOWS && is_measurable { timeout.min((self.calm_micros * PATIENCE) as u64) } else { timeout }
     }
+}
+
+/// Whether this thread has computed nearly all the time since it was last asked.
+fn is_worker_busy() -> bool {
+    thread_local! {
+        static LAST: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+    }
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let used = Duration::new(u64::try_from(used.tv_sec).unwrap_or_default(), u32::try_from(used.tv_nsec).unwrap_or_default());
+    let now = Instant::now();
+    let Some((then, used_then)) = LAST.replace(Some((now, used))) else { return false };
+    let passed = now.saturating_duration_since(then);
+    used.saturating_sub(used_then) >= passed.mul_f64(BUSY_PART)
 }
 
 impl Slot {
@@ -380,18 +399,18 @@ mod tests {
     fn judge(window: &mut Window, micros: f64, limit: usize, in_flight: usize) -> usize {
         (window.answers, window.sum_micros, window.sum_in_flight) = (100, micros * 100.0, in_flight as f64 * 100.0);
         window.peak = in_flight;
-        window.judge(limit)
+        window.judge(limit, false)
     }
 
     #[test]
     fn the_limit_falls_when_answers_get_slow_and_rises_when_they_are_quick() {
         let mut window = Window::new(20_000.0);
-        assert_eq!(judge(&mut window, 80_000.0, 100, 100), 100, "slow for a moment");
-        assert!(judge(&mut window, 80_000.0, 100, 100) < 65, "far too slow");
+        assert_eq!(judge(&mut window, 160_000.0, 100, 100), 100, "slow for a moment");
+        assert!(judge(&mut window, 160_000.0, 100, 100) < 65, "far too slow");
         assert!(judge(&mut window, 20_000.0, 100, 100) > 100, "quick, and the limit is used");
         assert_eq!(judge(&mut window, 20_000.0, 100, 10), 100, "quick, and nobody needs more");
-        judge(&mut window, 80_000.0, 100, 10);
-        assert_eq!(judge(&mut window, 80_000.0, 100, 10), 20, "slow, and not because of the limit");
+        judge(&mut window, 160_000.0, 100, 10);
+        assert_eq!(judge(&mut window, 160_000.0, 100, 10), 20, "slow, and not because of the limit");
     }
 
     /// A backend with so many workers and all it can be asked: the limit after so many windows, and what an answer takes then.
@@ -405,8 +424,8 @@ mod tests {
     fn the_limit_is_found_soon_and_stays_however_long_it_lasts() {
         for workers in [4, 8, 32, 64] {
             for windows in [8, 10_000] {
-                let (limit, took) = overload(&mut Window::new(40_000.0), workers, 40_000.0, windows);
-                assert!(limit >= workers && took <= 2.3 * 40_000.0, "{workers} workers, {windows} windows: {limit}, {took}");
+                let (limit, took) = overload(&mut Window::new(60_000.0), workers, 60_000.0, windows);
+                assert!(limit >= workers && took <= 2.3 * 60_000.0, "{workers} workers, {windows} windows: {limit}, {took}");
             }
         }
     }
@@ -417,6 +436,18 @@ mod tests {
         // Ten times as slow, whatever is in flight.
         let limit = (0..100).fold(100, |limit, _| judge(&mut window, 100_000.0, limit, limit).max(LIMIT_MIN));
         assert!(limit > 500, "{limit}, {}", window.calm_micros);
+    }
+
+    #[test]
+    fn what_nobody_feels_and_what_is_our_own_fault_is_not_slow() {
+        let mut window = Window::new(1_000.0);
+        for _ in 0..10 {
+            assert!(judge(&mut window, 50_000.0, 1000, 1000) > 1000, "a crowd before a quick backend");
+        }
+        for _ in 0..10 {
+            (window.answers, window.sum_micros, window.sum_in_flight, window.peak) = (100, 20_000_000.0, 100_000.0, 1000);
+            assert!(window.judge(1000, true) >= 1000, "this process computes all the time");
+        }
     }
 
     #[test]
