@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use gateway::Config;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::load::{ask, get, post};
@@ -72,6 +73,19 @@ impl Hole {
         wire.send("HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{\"status\":\"pass\"}").await;
     }
 
+    /// Opens a door that believes its first replica, this one, to be well; then nobody gets through, and no probe will notice.
+    async fn open_door_then_fill(&mut self, mut config: Config) -> Door {
+        config.health_interval_ms = 600_000;
+        let (door, ()) = tokio::join!(Door::open(config), async {
+            // The round before it opens, and the first one of those that come again and again.
+            self.pass_one_check().await;
+            self.pass_one_check().await;
+        });
+        eventually("it is believed to be well", || async { state(&door, 0) == "live" }).await;
+        self.fill().await;
+        door
+    }
+
     /// From now on nobody gets through.
     async fn fill(&mut self) {
         let address = self.address();
@@ -88,15 +102,7 @@ async fn a_machine_that_is_gone_costs_the_connect_timeout_once() {
     let other = Backend::echo().await;
     let mut config = config(&[hole.address(), other.address], &[], &[]);
     config.connect_timeout_ms = 300;
-    // No probe will notice.
-    config.health_interval_ms = 600_000;
-    let (door, ()) = tokio::join!(Door::open(config), async {
-        // The round before it opens, and the first one of those that come again and again.
-        hole.pass_one_check().await;
-        hole.pass_one_check().await;
-    });
-    eventually("it is believed to be well", || async { state(&door, 0) == "live" }).await;
-    hole.fill().await;
+    let door = hole.open_door_then_fill(config).await;
 
     let mut slowest = Duration::ZERO;
     for _ in 0..20 {
@@ -118,13 +124,7 @@ async fn a_replica_too_busy_to_take_a_connection_gets_another_chance_where_it_is
     let mut config = config(&[hole.address()], &[], &[]);
     config.connect_timeout_ms = 500;
     config.request_timeout_s = 5;
-    config.health_interval_ms = 600_000;
-    let (door, ()) = tokio::join!(Door::open(config), async {
-        hole.pass_one_check().await;
-        hole.pass_one_check().await;
-    });
-    eventually("it is believed to be well", || async { state(&door, 0) == "live" }).await;
-    hole.fill().await;
+    let door = hole.open_door_then_fill(config).await;
     let address = door.address;
     let asking = tokio::spawn(async move {
         let mut client = Wire::connect(address).await;
