@@ -1,4 +1,4 @@
-//! Writes an answer of our own to the client, and makes sure that it can be read.
+//! Writes an answer of our own to a client that speaks HTTP/2, and makes sure that it can be read.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::request_id;
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Writes an answer of our own. With a request body still on its way, the connection ends with it, politely.
+/// Writes an answer of our own. With a request body still on its way, the stream ends a little after it.
 pub(super) async fn send(session: &mut Session, answer: Answer, exchange: &Exchange) -> Result<()> {
     let has_body_left = !session.is_body_done();
     if has_body_left {
@@ -40,11 +40,11 @@ pub(super) async fn send(session: &mut Session, answer: Answer, exchange: &Excha
     Ok(())
 }
 
-/// Closes our half and discards what the client still sends, within limits.
+/// Discards what the client still sends, within limits, before the stream is let go.
 ///
-/// Closing outright while bytes keep arriving makes the kernel send a reset, and a reset makes the client's kernel throw
-/// away the answer before it is read. Past the byte limit we stop reading but leave the connection for the rest of the time:
-/// the client then meets a full pipe, looks up and finds the answer.
+/// A stream that is dropped with some of its request unread is reset, and curl throws an answer away whose stream is reset while
+/// it still sends. Past the byte limit the stream is left as it is for the rest of the time: the client then finds no more window
+/// to send into, looks up and finds the answer.
 async fn linger(session: &mut Session) {
     session.shutdown().await;
     let discard = async {
