@@ -53,6 +53,7 @@ bench: ## What it costs: start-up, memory, slow clients, and the gateway beside 
 	@target/release/bench start
 	@target/release/bench sockets
 	@target/release/bench drips
+	@target/release/bench overload
 	@target/release/bench peers
 
 bench-gateway: ## Of these, the gateway beside nginx and HAProxy; ARGS="--cases small,echo" and the like choose

@@ -1,9 +1,11 @@
 //! What the system costs, at rest and under load. Starts a superapp of its own on free ports, looks at it from outside, and stops it.
 //!
 //! `start`: from the start of the process to the first 200 of `/readyz`, and the memory then. `sockets`: the memory of idle
-//! WebSockets through gateway and chat. `drips`: slow clients by the thousand. `peers`: what the gateway costs under load, beside nginx and HAProxy.
+//! WebSockets through gateway and chat. `drips`: slow clients by the thousand. `overload`: three times what a backend can do.
+//! `peers`: what the gateway costs under load, beside nginx and HAProxy.
 
 mod drips;
+mod overload;
 mod peers;
 mod subject;
 
@@ -51,6 +53,12 @@ enum What {
         #[arg(long, default_value_t = 8000)]
         count: usize,
     },
+    /// Three times what a backend can do: how much of it is still done, and how quickly
+    Overload {
+        /// For so long
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
     /// CPU per request of the gateway beside nginx and HAProxy
     Peers(peers::Options),
 }
@@ -63,6 +71,7 @@ async fn main() -> anyhow::Result<()> {
         What::Start { times } => start(&args.binary, times).await,
         What::Sockets { count } => sockets(&args.binary, count).await,
         What::Drips { count } => drips::run(&args.binary, count).await,
+        What::Overload { seconds } => overload::run(&args.binary, Duration::from_secs(seconds)).await,
         What::Peers(options) => peers::run(options, &args.binary).await,
     }
 }

@@ -21,6 +21,11 @@ pub(crate) struct Subject {
 impl Subject {
     /// Starts the binary on `folder` and asks `/readyz` until it says yes.
     pub(crate) async fn start(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
+        Self::start_with(binary, folder, &[]).await
+    }
+
+    /// The same with more settings.
+    pub(crate) async fn start_with(binary: &Path, folder: &Path, settings: &[String]) -> anyhow::Result<Self> {
         // Known before the process is, so that asking can begin at once.
         let gateway = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string();
         let started = Instant::now();
@@ -29,6 +34,7 @@ impl Subject {
             .args(["--set", &format!("gateway.listen={gateway}"), "--set", "gateway.admin_listen=127.0.0.1:0"])
             .args(["--set", "users.listen=127.0.0.1:0", "--set", r#"chat.listen=["127.0.0.1:0","127.0.0.1:0"]"#])
             .args(["--set", "analytics.listen=127.0.0.1:0"])
+            .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

@@ -113,6 +113,8 @@ pub(crate) struct Exchange {
     pub(crate) why: Why,
     pub(crate) times: Times,
     pub(crate) tries: u32,
+    /// Of these, the ones nobody listened for: they cost nothing and do not count.
+    refused: u32,
     key: Option<u64>,
     /// Replicas that failed it, by id; they are not asked again.
     tried: Vec<u64>,
@@ -167,6 +169,7 @@ impl Exchange {
                 ended: None,
             },
             tries: 0,
+            refused: 0,
             key: None,
             tried: Vec::new(),
             slot: None,
@@ -283,7 +286,8 @@ impl Exchange {
         let total = self.times.deadline.unwrap_or(now + self.gateway.config().request_timeout());
         let asked_now = self.endpoint().map(|endpoint| endpoint.id);
         let has_other = || self.cluster().is_some_and(|cluster| cluster.has_other_than(&self.tried, asked_now));
-        let can_be_repeated = is_complete && self.method.is_idempotent() && !self.is_last_try() && has_other();
+        let can_pay = || self.cluster().is_some_and(|cluster| cluster.retries.has_repeat());
+        let can_be_repeated = is_complete && self.method.is_idempotent() && !self.is_last_try() && has_other() && can_pay();
         if can_be_repeated { total.min(now + self.gateway.config().try_timeout()) } else { total }
     }
 
@@ -299,13 +303,19 @@ impl Exchange {
             return;
         }
         endpoint.outlier.succeeded();
-        if !self.is_socket {
-            let micros = micros(now.saturating_duration_since(self.times.tried_at));
+        let micros = self.asked_at().map(|asked| micros(now.saturating_duration_since(asked)));
+        if let Some(micros) = micros {
             endpoint.latency.observe(micros, at);
-            if let Some(slot) = &self.slot {
-                slot.observe(micros);
-            }
         }
+        if let Some(slot) = self.slot.take() {
+            slot.answered(micros);
+        }
+    }
+
+    /// When the replica that has the request now had all of it; how long a client takes to send says nothing about a replica.
+    fn asked_at(&self) -> Option<Instant> {
+        let complete_at = self.times.deadline?.checked_sub(self.gateway.config().request_timeout())?;
+        Some(complete_at.max(self.times.tried_at))
     }
 
     /// Whether an answer that says "not now" is thrown away and somebody else is asked.
@@ -317,6 +327,7 @@ impl Exchange {
     /// A try failed: the replica is judged, and what becomes of the request.
     pub(crate) fn failed(&mut self, failure: Failure, progress: Progress) -> Next {
         let now = Instant::now();
+        self.refused += u32::from(failure == Failure::Refused);
         let config = self.gateway.config();
         let (ejection_errors, ejection) = (config.ejection_errors, config.ejection());
         if let (Some(cluster), Some(reservation)) = (self.cluster(), &self.reservation) {
@@ -374,7 +385,7 @@ impl Exchange {
     }
 
     fn is_last_try(&self) -> bool {
-        self.tries as usize >= self.gateway.config().tries_max
+        (self.tries - self.refused) as usize >= self.gateway.config().tries_max
     }
 
     fn pause(&self, failure: Failure) -> Duration {

@@ -27,6 +27,8 @@ use crate::{Error, Gateway, health, resolve};
 
 /// Idle connections to replicas that are kept for requests over HTTP/2, per worker.
 const HTTP2_UPSTREAM_POOL: usize = 128;
+/// How often pingora-proxy tries at most; how often it may is for the judgement to say.
+const ENGINE_TRIES_MAX: usize = 256;
 
 /// Serves the door on listeners that are already bound, until `shutdown` completes; then stops accepting and returns when
 /// nothing is in flight. There is no time limit of its own: the caller limits it.
@@ -119,7 +121,7 @@ async fn work(gateway: Gateway, listeners: Vec<TcpListener>, stop: watch::Receiv
 /// Hands the listeners to pingora the only way it takes bound ones: as inherited descriptors, found by address.
 fn service(gateway: &Gateway, listeners: Vec<TcpListener>) -> Result<(Service<Lane>, ListenFds), Error> {
     let config = gateway.config();
-    let conf = ServerConf { max_retries: config.tries_max, upstream_keepalive_pool_size: HTTP2_UPSTREAM_POOL, ..ServerConf::default() };
+    let conf = ServerConf { max_retries: ENGINE_TRIES_MAX, upstream_keepalive_pool_size: HTTP2_UPSTREAM_POOL, ..ServerConf::default() };
     let mut http2 = http_proxy(&Arc::new(conf), Proxy::new(gateway.clone()));
     let mut options = HttpServerOptions::default();
     options.h2c = true;

@@ -96,6 +96,25 @@ async fn a_get_that_nobody_else_can_answer_has_all_the_time_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_get_that_may_not_be_repeated_is_not_given_up_for_that() {
+    let slow = || {
+        Backend::start(|mut visit| async move {
+            let mut ticks = tokio::time::interval(SECOND * 3 / 2);
+            ticks.tick().await;
+            ticks.tick().await;
+            visit.answer("late").await;
+            Some(visit)
+        })
+    };
+    let backends = [slow().await, slow().await];
+    let mut config = before(&addresses(&backends));
+    (config.try_timeout_s, config.request_timeout_s, config.retry_budget_percent) = (1, 4, 0);
+    let door = Door::open(config).await;
+    let reply = door.get("/users/1").await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, "late"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_post_is_never_sent_twice_once_anything_was_sent() {
     let closing = || Backend::start(|_| async { None });
     let cutting = || async {

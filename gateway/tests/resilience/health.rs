@@ -47,6 +47,24 @@ async fn one_that_is_ready_gets_it_all_until_the_others_are() {
     assert_eq!(replicas[2].requests(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_die_at_the_same_moment_cost_nobody_an_answer() {
+    let mut replicas = Replica::start_many(6).await;
+    let addresses: Vec<SocketAddr> = replicas.iter().map(|replica| replica.address).collect();
+    let mut config = before(&addresses);
+    // Nobody but the requests finds out.
+    config.health_interval_ms = 600_000;
+    let door = Door::open(config).await;
+    for replica in &mut replicas[..5] {
+        replica.kill().await;
+    }
+    // Each of the dead may be asked before the living one is; none of that was sent anywhere.
+    for _ in 0..20 {
+        assert_eq!(door.post("/users/1", "x").await.status, 200);
+    }
+    assert_eq!(replicas[5].requests(), 20);
+}
+
 /// Listens and accepts only what the kernel accepts for it; further connections get no answer at all, as from a machine that is
 /// gone.
 struct Hole {

@@ -11,7 +11,7 @@ use crate::load::get;
 use crate::support::backend::Backend;
 use crate::support::wire::{Answer, Wire};
 use crate::support::{Door, eventually};
-use crate::{before, timed};
+use crate::{before, endpoints, timed};
 
 /// Answers once the gate is open for it.
 async fn gated() -> (Backend, Arc<Semaphore>) {
@@ -117,6 +117,43 @@ async fn who_waits_waits_no_longer_than_allowed() {
     gate.add_permits(1);
     assert_eq!(first.whole_answer("GET").await.status, 200);
     assert_eq!(backend.requests(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_has_begun_keeps_nobody_elses_place() {
+    let backend = Backend::start(|mut visit| async move {
+        visit.wire.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n").await;
+        std::future::pending().await
+    })
+    .await;
+    let mut config = before(&[backend.address]);
+    (config.cluster_in_flight_max, config.cluster_waiting_max) = (2, 0);
+    let door = Door::open(config).await;
+    let mut listening = Vec::new();
+    for _ in 0..10 {
+        let mut client = asking(&door).await;
+        assert_eq!(client.head().await.unwrap().unwrap().status(), Ok(200));
+        listening.push(client);
+    }
+    assert_eq!((backend.requests(), cluster(&door)["in_flight"].as_u64()), (10, Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_slowly_a_client_sends_says_nothing_about_a_replica() {
+    let backend = Backend::echo().await;
+    let mut config = before(&[backend.address]);
+    config.request_timeout_s = 5;
+    let door = Door::open(config).await;
+    let mut client = Wire::connect(door.address).await;
+    client.send("POST /users/1 HTTP/1.1\r\nhost: door\r\ncontent-length: 600\r\n\r\n").await;
+    let mut pace = tokio::time::interval(std::time::Duration::from_millis(50));
+    for _ in 0..6 {
+        pace.tick().await;
+        client.send("x".repeat(100)).await;
+    }
+    assert_eq!(client.whole_answer("POST").await.status, 200);
+    let latency = endpoints(&door)[0]["latency_ms"].as_f64().unwrap();
+    assert!(latency < 200.0, "{latency} ms for an answer that was there at once");
 }
 
 /// The cluster of the users, as operators see it.

@@ -1,0 +1,249 @@
+//! The limit follows the gradient between what an answer takes when there is little to do and what it takes now (as Netflix'
+//! concurrency-limits does): it grows while answers are as quick as ever, and shrinks when they take longer.
+//!
+//! Where little is asked it is low, and doubles while more and more is asked and answered as quickly (as congestion windows do in
+//! TCP's slow start). So a rush that a backend can bear is let in within some tenths of a second, and one that it cannot bear does
+//! not fill its queue first. `simulation`, beside this, shows what becomes of both.
+
+use std::time::{Duration, Instant};
+
+use crate::ticks::micros;
+
+/// The limit as long as nobody knows how long an answer takes.
+pub(super) const LIMIT_UNKNOWN: usize = 1024;
+/// What it comes back to while little is asked. Where answers take long, room for so many a second; and for some more than there are.
+const LIMIT_IDLE: usize = 16;
+const IDLE_PER_SECOND: f64 = 500.0;
+const IDLE_TIMES_PEAK: usize = 2;
+/// A limit of which less than this part is used comes back by so much with each window.
+const USED_PART: usize = 4;
+const IDLE_SHRINK: f64 = 0.9;
+/// What it never falls below.
+pub(super) const LIMIT_MIN: usize = 4;
+/// A limit is judged after so many answers, and not more often than that.
+const WINDOW_ANSWERS: u32 = 20;
+const WINDOW: Duration = Duration::from_millis(50);
+/// It doubles as long as answers take less than so many times the calm latency, and shrinks when they take more than so many.
+const TOLERANCE_OF_DOUBLING: f64 = 1.2;
+const TOLERANCE: f64 = 1.5;
+/// Below this nobody feels that an answer is slow.
+const SLOW_MICROS_MIN: f64 = 15_000.0;
+/// So many windows in a row must find answers slow: a machine that was busy for a moment says nothing about a backend.
+const SLOW_WINDOWS: u32 = 2;
+/// After so many in a row, one with a part of the limit finds out whether answers are slow without the load, too.
+const SLOW_WINDOWS_MAX: u32 = 80;
+const PROBE_PART: usize = 3;
+/// Answers count as slow until so many windows have been quick.
+const QUICK_WINDOWS: u32 = 20;
+/// With each window the calm latency forgets a little, so that it follows a service that has become slower for good: at the
+/// least limit quickly, for then little else explains it.
+const CALM_DRIFT: f64 = 0.01;
+const CALM_DRIFT_AT_LEAST: f64 = 0.25;
+/// While answers are slow, so much of the calm latency may be waited for a place, where that is long enough to be felt at all.
+const PATIENCE: f64 = 0.25;
+const CALM_MICROS_MIN: f64 = 5_000.0;
+
+/// The answers since the limit was last judged, and what is remembered of those before.
+pub(super) struct Window {
+    began: Instant,
+    answers: u32,
+    sum_micros: f64,
+    /// Of the moments in which these requests were let in.
+    sum_in_flight: f64,
+    /// The most that was in flight.
+    peak: usize,
+    /// What an answer takes when there is little to do; zero as long as nobody knows.
+    calm_micros: f64,
+    /// Windows in a row in which answers took longer than they may.
+    slow_windows: u32,
+    /// Windows since the last of these.
+    quick_windows: u32,
+    /// This window is there to find out what calm is.
+    probe: Option<Probe>,
+}
+
+/// A window with a part of the limit.
+#[derive(Clone, Copy)]
+struct Probe {
+    /// Only answers to requests that were one of so many at most are looked at.
+    limit: usize,
+    /// The limit that comes back.
+    before: usize,
+}
+
+impl Window {
+    /// Nothing is known.
+    pub(super) fn new(now: Instant) -> Window {
+        Window {
+            began: now,
+            answers: 0,
+            sum_micros: 0.0,
+            sum_in_flight: 0.0,
+            peak: 0,
+            calm_micros: 0.0,
+            slow_windows: 0,
+            quick_windows: QUICK_WINDOWS,
+            probe: None,
+        }
+    }
+
+    /// An answer that took so long, to a request that was one of `in_flight` when it was let in; so many are `left`.
+    pub(super) fn add(&mut self, micros: u64, in_flight: usize, left: usize) {
+        if self.probe.is_some_and(|probe| in_flight > probe.limit) {
+            return;
+        }
+        self.answers += 1;
+        self.sum_micros += micros as f64;
+        self.sum_in_flight += in_flight as f64;
+        self.peak = self.peak.max(left);
+    }
+
+    /// It is time to judge.
+    pub(super) fn is_full(&self, now: Instant) -> bool {
+        self.answers >= WINDOW_ANSWERS && now.saturating_duration_since(self.began) >= WINDOW
+    }
+
+    /// The next limit; the window begins again. A worker that is busy itself makes answers slow, and to ask less would not help.
+    pub(super) fn judge(&mut self, limit: usize, is_worker_busy: bool, now: Instant) -> usize {
+        let answers = f64::from(self.answers);
+        let (took, in_flight, peak) = (self.sum_micros / answers, self.sum_in_flight / answers, self.peak);
+        // Not what is in flight now: what has just come says nothing about answers yet.
+        let is_used = in_flight * 2.0 > limit as f64;
+        let is_first = self.calm_micros == 0.0;
+        let calm = self.next_calm(took, limit, is_used);
+        let gradient = ((TOLERANCE * calm).max(SLOW_MICROS_MIN) / took.max(1.0)).min(1.0);
+        let is_slow = gradient < 1.0 && !is_worker_busy;
+        let is_quick = is_worker_busy || took <= (TOLERANCE_OF_DOUBLING * calm).max(SLOW_MICROS_MIN / 2.0);
+        let (slow_windows, quick_windows) = if is_slow { (self.slow_windows + 1, 0) } else { (0, self.quick_windows.saturating_add(1)) };
+        let probe = self.probe;
+        *self = Window { calm_micros: calm, slow_windows, quick_windows, ..Window::new(now) };
+        if let Some(probe) = probe {
+            self.quick_windows = 0;
+            return probe.before;
+        }
+        let limit_idle = LIMIT_IDLE.max((calm * IDLE_PER_SECOND / 1e6) as usize).max(peak * IDLE_TIMES_PEAK);
+        if is_first {
+            return limit.min(limit_idle);
+        }
+        let limit_now = limit as f64;
+        let a_little_more = limit_now + limit_now.sqrt();
+        if !is_slow {
+            return match is_used {
+                true if is_quick && quick_windows >= QUICK_WINDOWS => limit.saturating_mul(2),
+                true => a_little_more.round() as usize,
+                false if peak * USED_PART < limit => limit.min(((limit_now * IDLE_SHRINK) as usize).max(limit_idle)),
+                false => limit,
+            };
+        }
+        if slow_windows < SLOW_WINDOWS {
+            return limit;
+        }
+        if slow_windows > SLOW_WINDOWS_MAX {
+            let part = (limit / PROBE_PART).max(LIMIT_MIN);
+            self.probe = Some(Probe { limit: part, before: limit });
+            return part;
+        }
+        // What took so long did so because of what was in flight when it came. The limit becomes a little more than the gradient
+        // says of that, or it would never be found too low.
+        let next = (in_flight * gradient + in_flight.sqrt()).min(a_little_more).round() as usize;
+        // A limit that is not used is not what makes answers slow, unless much more comes soon.
+        if is_used { next } else { next.max(peak * IDLE_TIMES_PEAK).min(limit) }
+    }
+
+    fn next_calm(&self, took: f64, limit: usize, is_used: bool) -> f64 {
+        let calm = self.calm_micros;
+        let drift = match (limit <= LIMIT_MIN, is_used) {
+            _ if calm == 0.0 || took < calm || self.probe.is_some() => 1.0,
+            (true, _) => CALM_DRIFT_AT_LEAST,
+            (false, false) => CALM_DRIFT,
+            // It is slow because so much is asked of it: this says nothing about calm.
+            (false, true) => 0.0,
+        };
+        calm + (took - calm) * drift
+    }
+
+    /// How long waiting makes sense, in microseconds.
+    pub(super) fn patience(&self, queue_timeout: Duration) -> u64 {
+        let is_measurable = self.calm_micros >= CALM_MICROS_MIN;
+        let timeout = micros(queue_timeout);
+        if self.quick_windows < QUICK_WINDOWS && is_measurable { timeout.min((self.calm_micros * PATIENCE) as u64) } else { timeout }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers take so long when there is little to do.
+    fn calm(calm_micros: f64) -> Window {
+        Window { calm_micros, ..Window::new(Instant::now()) }
+    }
+
+    /// The limit after a window in which so many were in flight all the time.
+    fn judge(window: &mut Window, micros: f64, limit: usize, in_flight: usize) -> usize {
+        (window.answers, window.sum_micros, window.sum_in_flight) = (100, micros * 100.0, in_flight as f64 * 100.0);
+        window.peak = in_flight;
+        window.judge(limit, false, Instant::now())
+    }
+
+    #[test]
+    fn the_limit_falls_when_answers_get_slow_and_rises_when_they_are_quick() {
+        let mut window = calm(20_000.0);
+        assert_eq!(judge(&mut window, 160_000.0, 100, 100), 100, "slow for a moment");
+        assert!(judge(&mut window, 160_000.0, 100, 100) < 65, "far too slow");
+        assert!(judge(&mut window, 20_000.0, 100, 100) > 100, "quick, and the limit is used");
+        assert_eq!(judge(&mut window, 20_000.0, 100, 30), 100, "quick, and nobody needs more");
+        judge(&mut window, 160_000.0, 100, 10);
+        assert_eq!(judge(&mut window, 160_000.0, 100, 10), 20, "slow, and not because of the limit");
+    }
+
+    /// A backend with so many workers and all it can be asked: the limit after so many windows, and what an answer takes then.
+    fn overload(window: &mut Window, workers: usize, micros: f64, windows: usize) -> (usize, f64) {
+        let took = |limit: usize| micros * (limit as f64 / workers as f64).max(1.0);
+        let limit = (0..windows).fold(256, |limit, _| judge(window, took(limit), limit, limit).max(LIMIT_MIN));
+        (limit, took(limit))
+    }
+
+    #[test]
+    fn the_limit_is_found_soon_and_stays_however_long_it_lasts() {
+        for workers in [4, 8, 32, 64] {
+            for windows in [8, 10_000] {
+                let (limit, took) = overload(&mut calm(60_000.0), workers, 60_000.0, windows);
+                assert!(limit >= workers && took <= 2.3 * 60_000.0, "{workers} workers, {windows} windows: {limit}, {took}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_backend_that_has_become_slower_for_good_is_not_held_down_for_ever() {
+        let mut window = calm(10_000.0);
+        // Ten times as slow, whatever is in flight.
+        let limit = (0..200).fold(100, |limit: usize, _| judge(&mut window, 100_000.0, limit, limit).clamp(LIMIT_MIN, 4096));
+        assert!(limit > 500, "{limit}, {}", window.calm_micros);
+    }
+
+    #[test]
+    fn what_nobody_feels_and_what_is_our_own_fault_is_not_slow() {
+        let mut window = calm(1_000.0);
+        for _ in 0..10 {
+            assert!(judge(&mut window, 12_000.0, 1000, 1000) > 1000, "a crowd before a quick backend");
+        }
+        for _ in 0..10 {
+            (window.answers, window.sum_micros, window.sum_in_flight, window.peak) = (100, 20_000_000.0, 100_000.0, 1000);
+            assert!(window.judge(1000, true, Instant::now()) >= 1000, "this process computes all the time");
+        }
+    }
+
+    #[test]
+    fn waiting_is_shorter_while_answers_are_slow() {
+        let mut window = calm(40_000.0);
+        let timeout = Duration::from_millis(100);
+        assert_eq!(window.patience(timeout), 100_000);
+        judge(&mut window, 200_000.0, 100, 100);
+        assert_eq!(window.patience(timeout), 10_000);
+        for _ in 0..QUICK_WINDOWS {
+            judge(&mut window, 40_000.0, 50, 50);
+        }
+        assert_eq!(window.patience(timeout), 100_000);
+    }
+}

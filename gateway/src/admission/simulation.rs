@@ -1,0 +1,178 @@
+//! A backend with so many workers and a queue without an end behind the door, in a time of its own: what becomes of those who come.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::gradient::{LIMIT_MIN, LIMIT_UNKNOWN, Window};
+
+const QUEUE_TIMEOUT: Duration = Duration::from_millis(500);
+const LIMIT_MAX: usize = 4096;
+
+/// One of those who come.
+#[derive(Clone, Copy)]
+struct Request {
+    came: u64,
+    entered: u64,
+    in_flight: usize,
+}
+
+/// All times are microseconds.
+struct Simulation {
+    epoch: Instant,
+    now: u64,
+    window: Window,
+    limit: usize,
+    patience: u64,
+    in_flight: usize,
+    /// Before the door, with the moment from which on it is too late.
+    waiting: VecDeque<(Request, u64)>,
+    workers_free: usize,
+    service: u64,
+    queue: VecDeque<Request>,
+    /// By the moment they are done, and a number.
+    done: BTreeMap<(u64, u64), Request>,
+    number: u64,
+    /// How long they waited for their answers.
+    served: Vec<u64>,
+    shed: usize,
+}
+
+impl Simulation {
+    fn new(workers: usize, service: u64) -> Simulation {
+        let epoch = Instant::now();
+        Simulation {
+            epoch,
+            now: 0,
+            window: Window::new(epoch),
+            limit: LIMIT_UNKNOWN,
+            patience: 500_000,
+            in_flight: 0,
+            waiting: VecDeque::new(),
+            workers_free: workers,
+            service,
+            queue: VecDeque::new(),
+            done: BTreeMap::new(),
+            number: 0,
+            served: Vec::new(),
+            shed: 0,
+        }
+    }
+
+    /// So many come, one each so many microseconds; the times of those served, in order, and how many were shed meanwhile.
+    fn offer(&mut self, count: u64, each: u64) -> (Vec<u64>, usize) {
+        let began = self.now;
+        for number in 0..count {
+            self.run_until(began + number * each);
+            self.come();
+        }
+        self.run_until(began + count * each);
+        let mut served = std::mem::take(&mut self.served);
+        served.sort_unstable();
+        (served, std::mem::take(&mut self.shed))
+    }
+
+    fn run_until(&mut self, moment: u64) {
+        while let Some(((at, _), request)) = self.done.first_key_value().map(|(key, request)| (*key, *request)) {
+            if at > moment {
+                break;
+            }
+            self.done.pop_first();
+            self.now = at;
+            self.answer(request);
+        }
+        self.now = moment;
+        self.give_up();
+    }
+
+    fn come(&mut self) {
+        let request = Request { came: self.now, entered: 0, in_flight: 0 };
+        if self.in_flight < self.limit { self.enter(request) } else { self.waiting.push_back((request, self.now + self.patience)) }
+    }
+
+    fn enter(&mut self, mut request: Request) {
+        self.in_flight += 1;
+        (request.entered, request.in_flight) = (self.now, self.in_flight);
+        self.queue.push_back(request);
+        self.work();
+    }
+
+    fn work(&mut self) {
+        while self.workers_free > 0 {
+            let Some(request) = self.queue.pop_front() else { return };
+            self.workers_free -= 1;
+            self.number += 1;
+            // Not quite the same each time.
+            let service = self.service * (95 + crate::balance::scatter(self.number) % 11) / 100;
+            self.done.insert((self.now + service, self.number), request);
+        }
+    }
+
+    fn answer(&mut self, request: Request) {
+        self.served.push(self.now - request.came);
+        self.in_flight -= 1;
+        self.workers_free += 1;
+        self.window.add(self.now - request.entered, request.in_flight, self.in_flight);
+        let now = self.epoch + Duration::from_micros(self.now);
+        if self.window.is_full(now) {
+            self.limit = self.window.judge(self.limit, false, now).clamp(LIMIT_MIN, LIMIT_MAX);
+            self.patience = self.window.patience(QUEUE_TIMEOUT);
+        }
+        self.work();
+        self.give_up();
+        while self.in_flight < self.limit {
+            let Some((waiting, _)) = self.waiting.pop_front() else { return };
+            if self.now - waiting.came > self.patience { self.shed += 1 } else { self.enter(waiting) }
+        }
+    }
+
+    fn give_up(&mut self) {
+        while self.waiting.pop_front_if(|(_, too_late)| *too_late < self.now).is_some() {
+            self.shed += 1;
+        }
+    }
+}
+
+/// Half of what it can do for five seconds, then three times that for so long: the part of it that it still does, and the 99th
+/// percentile in times of the service.
+fn overload(workers: u64, service: u64, seconds: u64) -> (f64, f64) {
+    let mut simulation = Simulation::new(workers as usize, service);
+    let per_second = workers * 1_000_000 / service;
+    let (_, shed) = simulation.offer(per_second / 2 * 5, 2_000_000 / per_second);
+    assert_eq!(shed, 0, "nobody is shed at half of what it can do");
+    let (served, _) = simulation.offer(3 * per_second * seconds, 1_000_000 / (3 * per_second));
+    let goodput = served.len() as f64 / (per_second * seconds) as f64;
+    (goodput, served[served.len() * 99 / 100] as f64 / service as f64)
+}
+
+#[test]
+fn at_three_times_capacity_it_does_nearly_all_it_can_and_quickly() {
+    for (workers, service) in [(8, 10_000), (8, 40_000), (16, 20_000), (32, 100_000), (64, 30_000)] {
+        for (seconds, times_max) in [(10, 4.5), (30, 3.1)] {
+            let (goodput, times) = overload(workers, service, seconds);
+            println!("{workers} × {service} µs, {seconds} s: {goodput:.3}, {times:.2} times");
+            assert!(goodput > 0.95 && times < times_max, "{workers} × {service} µs, {seconds} s: {goodput}, {times} times");
+        }
+    }
+}
+
+#[test]
+fn a_rush_that_a_backend_can_bear_is_let_in() {
+    for service in [1_000, 10_000, 40_000, 80_000] {
+        let mut simulation = Simulation::new(1000, service);
+        simulation.offer(100, 50_000);
+        let (_, shed) = simulation.offer(1000, 10);
+        simulation.run_until(simulation.now + 2_000_000);
+        assert_eq!((shed + simulation.shed, simulation.waiting.len()), (0, 0), "{service} µs");
+    }
+}
+
+#[test]
+fn what_it_can_do_all_the_time_is_let_in_all_the_time() {
+    for (workers, service) in [(2, 20_000), (8, 40_000), (100, 5_000), (500, 200_000)] {
+        let mut simulation = Simulation::new(workers, service);
+        let each = service * 10 / 9 / workers as u64;
+        let (served, shed) = simulation.offer(20_000_000 / each, each);
+        assert_eq!(shed, 0, "{workers} × {service} µs");
+        assert!(served[served.len() * 99 / 100] < 2 * service, "{workers} × {service} µs");
+    }
+}
