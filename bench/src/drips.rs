@@ -1,12 +1,13 @@
 //! Ten thousand clients that drip: heads and bodies that never end, a few bytes at a time. Are they let go at their deadline, what
 //! do they cost, and do others notice?
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::subject::Subject;
@@ -20,6 +21,11 @@ const MEASURED: Duration = Duration::from_secs(5);
 /// Good requests, one after the other.
 const GOOD_PACE: Duration = Duration::from_millis(2);
 
+/// They come from so many addresses, or the limit of connections from one would turn most of them away.
+const ADDRESSES: usize = 4;
+/// They give way to whoever else wants to compute (nice): what they cost the gateway is of interest, not what they cost this machine.
+const NICE: i32 = 19;
+
 /// Lets `count` clients drip, and tells what came of it.
 pub(crate) async fn run(binary: &Path, count: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -27,25 +33,38 @@ pub(crate) async fn run(binary: &Path, count: usize) -> anyhow::Result<()> {
     let calm = good_traffic(&subject.gateway).await?;
     let before = subject.resident_kib()?;
 
-    let mut clients = JoinSet::new();
-    for number in 0..count {
-        let stream = TcpStream::connect(&subject.gateway).await.with_context(|| format!("connection {number}"))?;
-        clients.spawn(drip(stream, number));
-    }
+    let (connected, are_connected) = tokio::sync::oneshot::channel();
+    let gateway = subject.gateway.parse()?;
+    let drips = std::thread::spawn(move || drip_all(gateway, count, connected));
+    // An error is told below.
+    let _ = are_connected.await;
     let busy = good_traffic(&subject.gateway).await?;
     let during = subject.resident_kib()?;
-    let mut longest = Duration::ZERO;
-    let mut left = 0;
-    while let Some(stayed) = clients.join_next().await {
-        let stayed = stayed?;
-        longest = longest.max(stayed);
-        left += usize::from(stayed >= GONE_AFTER);
-    }
+    let stayed = tokio::task::spawn_blocking(|| drips.join()).await?.map_err(|_| anyhow::anyhow!("the clients that drip panicked"))??;
+    let longest = stayed.iter().max().copied().unwrap_or_default();
+    let left = stayed.iter().filter(|stayed| **stayed >= GONE_AFTER).count();
     println!("{count} clients that drip: the last one was let go after {:.1} s, {left} never", longest.as_secs_f64());
     println!("memory of each                {:>7.1} KiB", (during.saturating_sub(before)) as f64 / count as f64);
     println!("good requests, p99, without   {:>7.2} ms", millis(calm));
     println!("good requests, p99, meanwhile {:>7.2} ms, {:.2} times", millis(busy), millis(busy) / millis(calm));
     subject.stop().await
+}
+
+/// All of them, on this thread; how long each stayed.
+#[tokio::main(flavor = "current_thread")]
+async fn drip_all(gateway: SocketAddr, count: usize, connected: tokio::sync::oneshot::Sender<()>) -> anyhow::Result<Vec<Duration>> {
+    rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE)?;
+    let mut clients = JoinSet::new();
+    for number in 0..count {
+        let socket = TcpSocket::new_v4()?;
+        let host = u8::try_from(number % ADDRESSES)? + 1;
+        socket.bind(SocketAddr::from(([127, 0, 0, host], 0)))?;
+        let stream = socket.connect(gateway).await.with_context(|| format!("connection {number}"))?;
+        clients.spawn(drip(stream, number));
+    }
+    // Nobody listens when the measurement has failed.
+    let _ = connected.send(());
+    Ok(clients.join_all().await)
 }
 
 /// Says a little again and again, until it is sent away; how long that took.

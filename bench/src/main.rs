@@ -50,7 +50,7 @@ enum What {
     /// Clients that drip heads and bodies: when they are let go, and whether others notice
     Drips {
         /// How many
-        #[arg(long, default_value_t = 8000)]
+        #[arg(long, default_value_t = 10000)]
         count: usize,
     },
     /// Three times what a backend can do: how much of it is still done, and how quickly
