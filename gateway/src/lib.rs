@@ -32,6 +32,7 @@ mod observe;
 mod operators;
 mod outlier;
 mod own_pages;
+mod pace;
 mod probe;
 mod problem;
 mod proxy;

@@ -191,6 +191,45 @@ async fn a_body_slower_than_it_may_be_is_408_and_the_backend_is_let_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_minimal_rate_a_body_may_drip_but_not_stop() {
+    let backend = Backend::echo().await;
+    let door = door_with(&backend, Limits { body_bytes_per_second_min: 0, request_timeout_s: 1, ..WIDE }).await;
+    for length in [8, 50_000] {
+        let mut client = Wire::connect(door.address).await;
+        client.send(format!("POST /users/1 HTTP/1.1\r\nhost: door\r\ncontent-length: {length}\r\n\r\n")).await;
+        let mut pace = interval(Duration::from_millis(400));
+        for _ in 0..7 {
+            pace.tick().await;
+            assert!(client.send("x").await, "{length}");
+        }
+        let stopped = Instant::now();
+        let answer = client.answer("POST").await;
+        assert!(is_request_timeout(&answer), "{length}: {answer:?}");
+        assert!(stopped.elapsed() < SOON, "{length}: {:?}", stopped.elapsed());
+        eventually("the backend is let go", || async { backend.is_quiet() }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_waits_for_a_body_that_does_not_come_is_cut() {
+    let backend = Backend::start(|mut visit| async move {
+        visit.wire.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello").await;
+        visit.body().await?;
+        visit.wire.send("world").await;
+        Some(visit)
+    })
+    .await;
+    let door = door_with(&backend, Limits { request_timeout_s: 1, ..WIDE }).await;
+    let mut client = Wire::connect(door.address).await;
+    client.send("POST /users/1 HTTP/1.1\r\nhost: door\r\ncontent-length: 50000\r\n\r\nx").await;
+    let started = Instant::now();
+    let answer = client.answer("POST").await.unwrap().unwrap();
+    assert_eq!((answer.text().as_str(), &answer.body.fault), ("hello", &Some(Fault::Cut)));
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    eventually("nothing is in flight", || async { door.gateway.in_flight() == 0 && backend.is_quiet() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_slow_but_not_too_slow_goes_through() {
     let backend = Backend::echo().await;
     let door = door_with(&backend, Limits { body_bytes_per_second_min: 500, ..WIDE }).await;

@@ -27,13 +27,12 @@ use crate::endpoint::Endpoint;
 use crate::exchange::{Exchange, Next, Progress};
 use crate::failure::Failure;
 use crate::observe::Why;
+use crate::pace::Pace;
 use crate::problem::Problem;
 
 /// A body up to this size is gathered before a replica is asked, if it comes at once.
 const GATHERED_MAX: u64 = 16 * 1024;
 const GATHER_WAIT: Duration = Duration::from_millis(100);
-/// How long a body may take to get going.
-const BODY_GRACE: Duration = Duration::from_secs(5);
 /// A head for a replica that is larger than this does not keep its memory for the next one.
 const OUTBOX_KEPT_MAX: usize = 4 * 1024;
 /// Answers before the answer; more are an attempt to keep us busy.
@@ -48,8 +47,8 @@ struct Carried<'a> {
     upload: Flow,
     /// Of the outbox, what the replica has.
     sent: usize,
-    /// When the body began to be waited for.
-    upload_began: Instant,
+    /// How fast the body comes.
+    pace: Pace,
     /// The replica takes no more of the body.
     is_upload_broken: bool,
 }
@@ -70,8 +69,8 @@ enum Ended {
 pub(super) async fn carry(connection: &mut Connection, exchange: Exchange, plan: Plan) -> After {
     let limit = exchange.body_bytes_max as u64;
     let upload = Flow::new(plan.framing, plan.framing == Framing::Chunked, limit);
-    let upload_began = exchange.times.tried_at;
-    let mut carried = Carried { connection, exchange, plan, upload, sent: 0, upload_began, is_upload_broken: false };
+    let pace = Pace::begin(exchange.times.tried_at);
+    let mut carried = Carried { connection, exchange, plan, upload, sent: 0, pace, is_upload_broken: false };
     let after = match carried.gather().await {
         Ok(()) => carried.serve().await,
         Err(ended) => Served::End(carried.end(ended).await),
@@ -132,15 +131,10 @@ impl Carried<'_> {
         Ok(())
     }
 
-    /// By when more of the body must have come, after so many bytes of it.
-    fn body_due(&self, received: u64) -> Instant {
-        let config = self.connection.gateway.config();
-        let per_second = config.body_bytes_per_second_min;
-        if per_second == 0 {
-            // A client that sends nothing at all for so long is gone.
-            return Instant::now() + config.request_timeout();
-        }
-        self.upload_began + BODY_GRACE + Duration::from_millis(received.saturating_mul(1000) / per_second)
+    /// By when more of the body must have come.
+    fn body_due(&mut self) -> Instant {
+        self.pace.note(self.upload.payload());
+        self.pace.due(self.connection.gateway.config())
     }
 
     /// Asks replicas until one answers, or none is left to ask.
@@ -242,7 +236,7 @@ impl Carried<'_> {
                 (false, _) => self.exchange.answer_due(tried_at, self.is_repeatable()),
                 // Taking the request, it has as long as for an answer.
                 (true, true) => tried_at + self.connection.gateway.config().request_timeout(),
-                (true, false) => self.body_due(self.upload.payload()),
+                (true, false) => self.body_due(),
             };
             if armed_for != Some(due) {
                 armed_for = Some(due);
@@ -384,6 +378,7 @@ impl Carried<'_> {
         is_event_stream: bool,
     ) -> Result<(), Why> {
         let (mut progress, mut blocked_since) = (0, None);
+        let (mut moved, mut moved_at) = ((0, 0), Instant::now());
         poll_fn(|cx| {
             let connection = &mut *self.connection;
             match download.poll(reply, Pin::new(&mut *stream), Pin::new(&mut connection.client), cx) {
@@ -400,12 +395,15 @@ impl Carried<'_> {
             if !download.is_blocked() || download.written() != progress {
                 (progress, blocked_since) = (download.written(), Some(now));
             }
+            if (download.written(), self.upload.payload()) != moved {
+                (moved, moved_at) = ((download.written(), self.upload.payload()), now);
+            }
             let config = self.connection.gateway.config();
             let write_due = download.is_blocked().then(|| blocked_since.unwrap_or(now) + config.write_timeout());
             let total_due = match self.exchange.times.deadline {
                 Some(deadline) if !is_event_stream => deadline,
-                // A stream may last, but not in silence.
-                _ => now + config.request_timeout(),
+                // A stream may last, but not in silence; nor may an answer that waits for the rest of its request.
+                _ => moved_at + config.request_timeout(),
             };
             let due = write_due.map_or(total_due, |due| due.min(total_due));
             self.connection.alarm.set(due);

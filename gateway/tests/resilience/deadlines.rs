@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::http2::Http2;
 use crate::load::{ask, get};
 use crate::support::backend::{Backend, Visit};
 use crate::support::wire::{Fault, Wire};
-use crate::support::{Door, LIMIT};
+use crate::support::{Door, LIMIT, eventually};
 use crate::{addresses, before, timed};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -190,4 +191,30 @@ async fn a_stream_of_events_may_last() {
     let (took, read) = timed(tokio::time::timeout(LIMIT, reading)).await;
     read.unwrap();
     assert!(took > SECOND * 3 / 2, "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_events_that_falls_silent_is_cut() {
+    let backend = Backend::start(|mut visit| async move {
+        visit.wire.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n").await;
+        for _ in 0..3 {
+            visit.wire.send("6\r\ndata:\n\r\n").await;
+        }
+        // Until somebody has enough of it.
+        visit.wire.head().await.ok()?;
+        None
+    })
+    .await;
+    let door = Door::open(before(&[backend.address])).await;
+    let mut client = Wire::connect(door.address).await;
+    client.send(get("/users/events")).await;
+    let (took, answer) = timed(client.answer("GET")).await;
+    let answer = answer.unwrap().unwrap();
+    assert_eq!((answer.status, answer.body.bytes.len(), answer.body.fault), (200, 18, Some(Fault::Cut)));
+    assert!((SECOND..3 * SECOND).contains(&took), "{took:?}");
+
+    let (took, (answer, is_whole)) = timed(async { Http2::connect(door.address).await.get("/users/events").await }).await;
+    assert_eq!((answer.status().as_u16(), answer.body().len(), is_whole), (200, 18, false));
+    assert!((SECOND..3 * SECOND).contains(&took), "{took:?}");
+    eventually("the backend is let go", || async { backend.is_quiet() }).await;
 }
