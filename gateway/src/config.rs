@@ -21,7 +21,7 @@ pub struct Config {
     pub body_bytes_max: usize,
     /// The largest body of a `POST` under `/analytics`, where events arrive in batches.
     pub analytics_body_bytes_max: usize,
-    /// A body that arrives slower than this, on average and after five seconds, is given up.
+    /// A body that arrives slower than this, on average and after five seconds, is given up, as is one that stops.
     pub body_bytes_per_second_min: u64,
     /// How long a client may take nothing of its answer.
     pub write_timeout_s: u64,

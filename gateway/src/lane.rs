@@ -27,10 +27,10 @@ use async_trait::async_trait;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
-use pingora_proxy::HttpProxy;
 
+pub(crate) use self::alarm::Alarm;
 use crate::Gateway;
-use crate::proxy::Proxy;
+use crate::proxy::{Arriving, Streams};
 
 /// The largest head there may be a setting for: it must leave room in a buffer.
 pub(crate) const HEAD_BYTES_MAX: usize = 48 * 1024;
@@ -41,11 +41,11 @@ const SWEEP: Duration = Duration::from_secs(5);
 pub(crate) struct Lane {
     gateway: Gateway,
     /// For clients that speak HTTP/2.
-    http2: Arc<HttpProxy<Proxy>>,
+    http2: Arc<Streams>,
 }
 
 impl Lane {
-    pub(crate) fn new(gateway: Gateway, http2: Arc<HttpProxy<Proxy>>) -> Lane {
+    pub(crate) fn new(gateway: Gateway, http2: Arc<Streams>) -> Lane {
         Lane { gateway, http2 }
     }
 }
@@ -54,7 +54,8 @@ impl Lane {
 impl ServerApp for Lane {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let handed_over = connection::serve(&self.gateway, stream).await?;
-        self.http2.process_new(handed_over.stream, shutdown).await;
+        let arriving = Arriving::new(handed_over.stream, self.gateway.clone(), handed_over.address);
+        self.http2.process_new(Box::new(arriving), shutdown).await;
         drop(handed_over.admitted);
         None
     }

@@ -32,10 +32,11 @@ impl Pace {
 
     /// By when more of it must have come.
     pub(crate) fn due(&self, config: &Config) -> Instant {
+        // A client that sends nothing at all for so long is gone, however much it sent before.
+        let silent = self.heard + config.request_timeout();
         match config.body_bytes_per_second_min {
-            // A client that sends nothing at all for so long is gone.
-            0 => self.heard + config.request_timeout(),
-            per_second => self.began + GRACE + Duration::from_millis(self.received.saturating_mul(1000) / per_second),
+            0 => silent,
+            per_second => silent.min(self.began + GRACE + Duration::from_millis(self.received.saturating_mul(1000) / per_second)),
         }
     }
 }
@@ -53,6 +54,14 @@ mod tests {
         assert_eq!(pace.due(&config) - now, GRACE);
         pace.note(250);
         assert_eq!(pace.due(&config) - now, GRACE + Duration::from_millis(2500));
+    }
+
+    #[test]
+    fn what_came_at_once_does_not_buy_an_hour_of_silence() {
+        let config = Config { body_bytes_per_second_min: 100, ..testing::config() };
+        let mut pace = Pace::begin(Instant::now());
+        pace.note(1_000_000);
+        assert!(pace.due(&config) <= Instant::now() + config.request_timeout());
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The engine for HTTP/2: pingora-proxy, in the phases it calls. The lane hands connections over; what is to become of a request
 //! is decided in `exchange`, as it is for HTTP/1.1.
 
+mod arriving;
 mod errors;
 mod forward;
 mod send;
+mod stream;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,6 +18,9 @@ use pingora_core::{BError, Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
+pub(crate) use self::arriving::Arriving;
+pub(crate) use self::stream::Streams;
+use self::stream::Upload;
 use crate::exchange::{Ask, Exchange, Fields, Next, Progress, Protocol};
 use crate::observe::Why;
 use crate::problem::Problem;
@@ -25,6 +30,8 @@ use crate::{Gateway, request_id, trace};
 const UPSTREAM_IDLE: Duration = Duration::from_secs(30);
 /// The error by which an answer that says "not now" is thrown away.
 const ELSEWHERE: ErrorType = ErrorType::new("asked elsewhere");
+/// The error of a body that arrives too slowly.
+const SLOW: ErrorType = ErrorType::HTTPStatus(408);
 /// The error of an answer that is not complete at its deadline.
 const LATE: ErrorType = ErrorType::new("late");
 
@@ -39,6 +46,9 @@ pub(crate) struct Context {
     /// Before the next try.
     pause: Duration,
     body_bytes: usize,
+    upload: Upload,
+    /// The status of the answer that has begun.
+    answered: Option<u16>,
     /// What the client is told, where the error does not say it.
     refused: Option<Problem>,
 }
@@ -75,7 +85,8 @@ impl ProxyHttp for Proxy {
 
     fn new_ctx(&self) -> Context {
         let exchange = Exchange::begin(&self.gateway, None, Protocol::Http2, Instant::now());
-        Context { exchange, pause: Duration::ZERO, body_bytes: 0, refused: None }
+        let upload = Upload::of_this_stream();
+        Context { exchange, pause: Duration::ZERO, body_bytes: 0, upload, answered: None, refused: None }
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
@@ -84,7 +95,6 @@ impl ProxyHttp for Proxy {
         exchange.client = client.map(|address| address.ip().to_canonical().to_string().into());
         // A client that stops reading must not hold a replica's answer for ever.
         session.set_write_timeout(Some(self.gateway.config().write_timeout()));
-        session.set_read_timeout(Some(self.gateway.config().request_timeout()));
         let request = session.req_header();
         let ask = Ask {
             method: &request.method,
@@ -123,6 +133,7 @@ impl ProxyHttp for Proxy {
         upstream_request: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
+        context.upload.wait();
         forward::add_headers(upstream_request, &context.exchange)
     }
 
@@ -136,6 +147,9 @@ impl ProxyHttp for Proxy {
         context.body_bytes += body.as_ref().map_or(0, Bytes::len);
         if context.body_bytes > context.exchange.body_bytes_max {
             return Err(Error::explain(ErrorType::HTTPStatus(413), "body too large").into_down());
+        }
+        if context.upload.note(context.body_bytes, end_of_stream, self.gateway.config()) {
+            return Err(slow_body());
         }
         if end_of_stream {
             context.exchange.bytes_in = context.body_bytes as u64;
@@ -169,6 +183,10 @@ impl ProxyHttp for Proxy {
         if *error.esource() != ErrorSource::Upstream {
             error.set_retry(false);
             return error;
+        }
+        // Silence is the client's as long as its request is not complete: one that the replica does not take is another error.
+        if *error.root_etype() == ErrorType::ReadTimedout && !context.upload.is_complete() {
+            return slow_body();
         }
         let progress = Progress {
             is_complete: !session.as_ref().retry_buffer_truncated(),
@@ -205,10 +223,11 @@ impl ProxyHttp for Proxy {
     fn upstream_response_body_filter(
         &self,
         _session: &mut Session,
-        _body: &mut Option<Bytes>,
+        body: &mut Option<Bytes>,
         _end_of_stream: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
+        context.exchange.bytes_out += body.as_ref().map_or(0, Bytes::len) as u64;
         let is_late = context.exchange.times.deadline.is_some_and(|deadline| deadline <= Instant::now());
         if !is_late {
             return Ok(None);
@@ -219,6 +238,8 @@ impl ProxyHttp for Proxy {
     }
 
     async fn response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+        context.upload.note_answer();
+        context.answered = Some(response.status.as_u16());
         response.insert_header(request_id::HEADER, context.exchange.request_id.as_str())?;
         // Every 503 says when to come back, whoever says it.
         let lacks_retry_after = response.status == StatusCode::SERVICE_UNAVAILABLE && !response.headers.contains_key(header::RETRY_AFTER);
@@ -239,6 +260,7 @@ impl ProxyHttp for Proxy {
         let Some(problem) = problem else {
             exchange.why = match error.esource() {
                 _ if *error.root_etype() == LATE => Why::Deadline,
+                _ if *error.root_etype() == SLOW => Why::ClientSlow,
                 ErrorSource::Upstream => Why::ReplicaBroke,
                 _ => Why::ClientLeft,
             };
@@ -265,4 +287,18 @@ impl ProxyHttp for Proxy {
             exchange.why = Why::Done;
         }
     }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // Nothing was asked about the end of this one.
+        if self.upload.is_given_up() {
+            self.exchange.why = Why::ClientSlow;
+            self.exchange.status = self.answered.unwrap_or(self.exchange.status);
+        }
+    }
+}
+
+fn slow_body() -> BError {
+    Error::explain(SLOW, "the body is too slow").into_down()
 }

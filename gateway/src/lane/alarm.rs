@@ -12,19 +12,19 @@ use tokio::time::Sleep;
 const STEP: Duration = Duration::from_secs(10);
 
 /// Rings once its time has come.
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     sleep: Pin<Box<Sleep>>,
     due: Instant,
 }
 
 impl Alarm {
-    pub(super) fn at(due: Instant) -> Alarm {
+    pub(crate) fn at(due: Instant) -> Alarm {
         let step = due.min(Instant::now() + STEP);
         Alarm { sleep: Box::pin(tokio::time::sleep_until(step.into())), due }
     }
 
     /// From now on it rings at `due`.
-    pub(super) fn set(&mut self, due: Instant) {
+    pub(crate) fn set(&mut self, due: Instant) {
         self.due = due;
         if due < self.sleep.deadline().into_std() {
             self.sleep.as_mut().reset(due.into());
@@ -32,7 +32,7 @@ impl Alarm {
     }
 
     /// Ready when the time has come.
-    pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.sleep.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             if now >= self.due {

@@ -30,6 +30,8 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A connection that another engine goes on with.
 pub(super) struct HandedOver {
     pub(super) stream: Stream,
+    /// The client's, as text.
+    pub(super) address: Option<Arc<str>>,
     pub(super) admitted: Admitted,
 }
 
@@ -277,10 +279,10 @@ impl Connection {
 
     /// Gives the connection to the engine that speaks HTTP/2, with what was read of it.
     fn hand_over(self) -> Option<HandedOver> {
-        let Connection { client, inbox, admitted, .. } = self;
+        let Connection { client, address, inbox, admitted, .. } = self;
         let mut stream = client.into_any().downcast::<TcpStream>().ok()?;
         stream.rewind(inbox.filled());
-        Some(HandedOver { stream, admitted: admitted? })
+        Some(HandedOver { stream, address, admitted: admitted? })
     }
 
     /// A connection is not kept once the door is closing.

@@ -22,6 +22,7 @@ pub(super) fn failure(error: &Error) -> Failure {
 pub(super) fn problem(error: &Error, body_bytes_max: usize) -> Option<Problem> {
     use ErrorType::*;
     let problem = match (error.esource(), error.etype()) {
+        (_, HTTPStatus(408)) => Problem::RequestTimeout,
         (_, HTTPStatus(413)) => Problem::BodyTooLarge { bytes_max: body_bytes_max },
         (_, HTTPStatus(503)) => Problem::Unavailable,
         (ErrorSource::Upstream, _) => failure(error).problem(),
@@ -45,6 +46,7 @@ mod tests {
         let too_large = Problem::BodyTooLarge { bytes_max: 7 };
         let table = [
             (Error::new_in(HTTPStatus(503)), Some(Problem::Unavailable)),
+            (Error::new_down(HTTPStatus(408)), Some(Problem::RequestTimeout)),
             (Error::new_down(HTTPStatus(413)), Some(too_large)),
             (Error::new_up(ConnectRefused), Some(Problem::Unavailable)),
             (Error::new_up(ReadTimedout), Some(Problem::GatewayTimeout)),
