@@ -171,8 +171,7 @@ fn time(out: &mut Vec<u8>, now: SystemTime) {
         }
         out.extend_from_slice(text.as_bytes());
     });
-    out.push(b'.');
-    digits(out, u64::from(since.subsec_millis()), 3);
+    thousandths(out, since.subsec_millis());
     out.push(b'Z');
 }
 
@@ -188,16 +187,15 @@ fn number(out: &mut Vec<u8>, before: &str, value: u64) {
 
 /// Milliseconds with three decimals.
 fn millis(out: &mut Vec<u8>, before: &str, value: Duration) {
-    let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
-    number(out, before, micros / 1000);
-    out.push(b'.');
-    digits(out, micros % 1000, 3);
+    let micros = value.subsec_micros();
+    number(out, before, value.as_secs() * 1000 + u64::from(micros / 1000));
+    thousandths(out, micros % 1000);
 }
 
-fn digits(out: &mut Vec<u8>, value: u64, count: u32) {
-    for place in (0..count).rev() {
-        out.push(b'0' + u8::try_from(value / 10_u64.pow(place) % 10).unwrap_or_default());
-    }
+/// A dot and three digits.
+fn thousandths(out: &mut Vec<u8>, value: u32) {
+    let digit = |value: u32| b'0' + (value % 10) as u8;
+    out.extend_from_slice(&[b'.', digit(value / 100), digit(value / 10), digit(value)]);
 }
 
 /// JSON text. Paths are UTF-8 without control characters once they have passed the router; quotes and backslashes remain.

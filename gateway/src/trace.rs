@@ -44,10 +44,11 @@ fn random() -> u64 {
 
 fn hex(text: &mut Vec<u8>, number: u64) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in number.to_be_bytes() {
-        text.push(DIGITS[usize::from(byte >> 4)]);
-        text.push(DIGITS[usize::from(byte & 15)]);
+    let mut digits = [0; 16];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
+    text.extend_from_slice(&digits);
 }
 
 /// `00-<32 hex>-<16 hex>-<2 hex>`, no id all zeros; later versions may add fields behind a dash.
