@@ -14,7 +14,7 @@ run: ## Start everything on port 8080 (SQLite in ./data, nothing else needed)
 	@cargo run --release
 
 test: ## All tests, with the minutes of each part
-	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli
+	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so
 	@deploy/tests servers kit users chat analytics gateway superapp
 
 test-users: ## The users backend and the kit under it
@@ -34,7 +34,7 @@ test-gateway: ## The gateway
 	@deploy/tests gateway
 
 test-system: ## The whole system from outside, the README, and the structure
-	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli
+	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so
 	@deploy/tests superapp
 
 chaos: ## Ten minutes of chat while everything around it breaks; CHAOS_SECONDS and CHAOS_SEED choose

@@ -13,6 +13,7 @@ mod analytics;
 mod chat;
 mod faults;
 mod gateway;
+mod names;
 mod production;
 mod readme;
 mod start;
