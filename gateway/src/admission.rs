@@ -140,16 +140,20 @@ impl Admission {
         let Ok(mut window) = self.window.try_lock() else { return };
         window.add(micros, in_flight, self.in_flight());
         let now = Instant::now();
-        if window.is_full(now) {
-            let limit = self.limit();
-            let next = window.judge(limit, busy::is_worker_busy(BUSY_PART), now).clamp(LIMIT_MIN.min(self.limit_max), self.limit_max);
-            self.patience.store(window.patience(self.queue_timeout), Ordering::Relaxed);
-            drop(window);
-            self.set_limit(limit, next);
-        }
+        let limit = self.limit();
+        let next = match window.is_full(now) {
+            true => window.judge(limit, busy::is_worker_busy(BUSY_PART), now).clamp(LIMIT_MIN.min(self.limit_max), self.limit_max),
+            false => limit,
+        };
+        self.patience.store(window.patience(self.queue_timeout), Ordering::Relaxed);
+        drop(window);
+        self.set_limit(limit, next);
     }
 
     fn set_limit(&self, before: usize, next: usize) {
+        if next == before {
+            return;
+        }
         self.limit.store(next, Ordering::Relaxed);
         metrics::gauge!("gateway_concurrency_limit", "cluster" => self.name).set(next as f64);
         if next > before {

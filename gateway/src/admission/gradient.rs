@@ -14,7 +14,7 @@ pub(super) const LIMIT_UNKNOWN: usize = 1024;
 /// What it comes back to while little is asked. Where answers take long, room for so many a second; and for some more than there are.
 const LIMIT_IDLE: usize = 16;
 const IDLE_PER_SECOND: f64 = 500.0;
-const IDLE_TIMES_PEAK: usize = 2;
+const IDLE_TIMES_PEAK: f64 = 1.5;
 /// A limit of which less than this part is used comes back by so much with each window.
 const USED_PART: usize = 4;
 const IDLE_SHRINK: f64 = 0.9;
@@ -28,6 +28,8 @@ const TOLERANCE_OF_DOUBLING: f64 = 1.2;
 const TOLERANCE: f64 = 1.5;
 /// Below this nobody feels that an answer is slow.
 const SLOW_MICROS_MIN: f64 = 15_000.0;
+/// So many of the last answers tell whether answers are getting slow right now, before the window is full.
+const RECENT_ANSWERS: f64 = 8.0;
 /// So many windows in a row must find answers slow: a machine that was busy for a moment says nothing about a backend.
 const SLOW_WINDOWS: u32 = 2;
 /// After so many in a row, one with a part of the limit finds out whether answers are slow without the load, too.
@@ -52,6 +54,8 @@ pub(super) struct Window {
     sum_in_flight: f64,
     /// The most that was in flight.
     peak: usize,
+    /// What the last answers took, the latest counting most.
+    recent_micros: f64,
     /// What an answer takes when there is little to do; zero as long as nobody knows.
     calm_micros: f64,
     /// Windows in a row in which answers took longer than they may.
@@ -80,6 +84,7 @@ impl Window {
             sum_micros: 0.0,
             sum_in_flight: 0.0,
             peak: 0,
+            recent_micros: 0.0,
             calm_micros: 0.0,
             slow_windows: 0,
             quick_windows: QUICK_WINDOWS,
@@ -96,6 +101,15 @@ impl Window {
         self.sum_micros += micros as f64;
         self.sum_in_flight += in_flight as f64;
         self.peak = self.peak.max(left);
+        self.recent_micros += (micros as f64 - self.recent_micros) / RECENT_ANSWERS;
+        if self.calm_micros > 0.0 && self.recent_micros > self.slow_micros(self.calm_micros) {
+            self.quick_windows = 0;
+        }
+    }
+
+    /// What takes longer is slow.
+    fn slow_micros(&self, calm: f64) -> f64 {
+        (TOLERANCE * calm).max(SLOW_MICROS_MIN)
     }
 
     /// It is time to judge.
@@ -109,19 +123,22 @@ impl Window {
         let (took, in_flight, peak) = (self.sum_micros / answers, self.sum_in_flight / answers, self.peak);
         // Not what is in flight now: what has just come says nothing about answers yet.
         let is_used = in_flight * 2.0 > limit as f64;
+        // Those who came while it filled up say little about what answers take when it is full.
+        let is_filled = in_flight * 1.5 > limit as f64;
         let is_first = self.calm_micros == 0.0;
         let calm = self.next_calm(took, limit, is_used);
-        let gradient = ((TOLERANCE * calm).max(SLOW_MICROS_MIN) / took.max(1.0)).min(1.0);
+        let gradient = (self.slow_micros(calm) / took.max(1.0)).min(1.0);
         let is_slow = gradient < 1.0 && !is_worker_busy;
         let is_quick = is_worker_busy || took <= (TOLERANCE_OF_DOUBLING * calm).max(SLOW_MICROS_MIN / 2.0);
         let (slow_windows, quick_windows) = if is_slow { (self.slow_windows + 1, 0) } else { (0, self.quick_windows.saturating_add(1)) };
         let probe = self.probe;
-        *self = Window { calm_micros: calm, slow_windows, quick_windows, ..Window::new(now) };
+        *self = Window { calm_micros: calm, slow_windows, quick_windows, recent_micros: self.recent_micros, ..Window::new(now) };
         if let Some(probe) = probe {
             self.quick_windows = 0;
             return probe.before;
         }
-        let limit_idle = LIMIT_IDLE.max((calm * IDLE_PER_SECOND / 1e6) as usize).max(peak * IDLE_TIMES_PEAK);
+        let more_than_peak = (peak as f64 * IDLE_TIMES_PEAK) as usize;
+        let limit_idle = LIMIT_IDLE.max((calm * IDLE_PER_SECOND / 1e6) as usize).max(more_than_peak);
         if is_first {
             return limit.min(limit_idle);
         }
@@ -129,7 +146,7 @@ impl Window {
         let a_little_more = limit_now + limit_now.sqrt();
         if !is_slow {
             return match is_used {
-                true if is_quick && quick_windows >= QUICK_WINDOWS => limit.saturating_mul(2),
+                true if is_quick && quick_windows >= QUICK_WINDOWS && is_filled => limit.saturating_mul(2),
                 true => a_little_more.round() as usize,
                 false if peak * USED_PART < limit => limit.min(((limit_now * IDLE_SHRINK) as usize).max(limit_idle)),
                 false => limit,
@@ -147,7 +164,7 @@ impl Window {
         // says of that, or it would never be found too low.
         let next = (in_flight * gradient + in_flight.sqrt()).min(a_little_more).round() as usize;
         // A limit that is not used is not what makes answers slow, unless much more comes soon.
-        if is_used { next } else { next.max(peak * IDLE_TIMES_PEAK).min(limit) }
+        if is_used { next } else { next.max(more_than_peak).min(limit) }
     }
 
     fn next_calm(&self, took: f64, limit: usize, is_used: bool) -> f64 {
@@ -194,7 +211,7 @@ mod tests {
         assert!(judge(&mut window, 20_000.0, 100, 100) > 100, "quick, and the limit is used");
         assert_eq!(judge(&mut window, 20_000.0, 100, 30), 100, "quick, and nobody needs more");
         judge(&mut window, 160_000.0, 100, 10);
-        assert_eq!(judge(&mut window, 160_000.0, 100, 10), 20, "slow, and not because of the limit");
+        assert_eq!(judge(&mut window, 160_000.0, 100, 10), 15, "slow, and not because of the limit");
     }
 
     /// A backend with so many workers and all it can be asked: the limit after so many windows, and what an answer takes then.
