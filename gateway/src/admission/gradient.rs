@@ -14,7 +14,7 @@ pub(super) const LIMIT_UNKNOWN: usize = 1024;
 /// What it comes back to while little is asked. Where answers take long, room for so many a second; and for some more than there are.
 const LIMIT_IDLE: usize = 16;
 const IDLE_PER_SECOND: f64 = 500.0;
-const IDLE_TIMES_PEAK: f64 = 1.5;
+const IDLE_TIMES_PEAK: f64 = 1.25;
 /// A limit of which less than this part is used comes back by so much with each window.
 const USED_PART: usize = 4;
 const IDLE_SHRINK: f64 = 0.9;
@@ -162,7 +162,7 @@ impl Window {
         }
         // What took so long did so because of what was in flight when it came. The limit becomes a little more than the gradient
         // says of that, or it would never be found too low.
-        let next = (in_flight * gradient + in_flight.sqrt()).min(a_little_more).round() as usize;
+        let next = (in_flight * gradient + in_flight.sqrt() / 2.0).min(a_little_more).round() as usize;
         // A limit that is not used is not what makes answers slow, unless much more comes soon.
         if is_used { next } else { next.max(more_than_peak).min(limit) }
     }
@@ -211,7 +211,7 @@ mod tests {
         assert!(judge(&mut window, 20_000.0, 100, 100) > 100, "quick, and the limit is used");
         assert_eq!(judge(&mut window, 20_000.0, 100, 30), 100, "quick, and nobody needs more");
         judge(&mut window, 160_000.0, 100, 10);
-        assert_eq!(judge(&mut window, 160_000.0, 100, 10), 15, "slow, and not because of the limit");
+        assert_eq!(judge(&mut window, 160_000.0, 100, 10), 12, "slow, and not because of the limit");
     }
 
     /// A backend with so many workers and all it can be asked: the limit after so many windows, and what an answer takes then.
