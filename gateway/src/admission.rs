@@ -1,41 +1,37 @@
 //! How many requests a cluster is asked at the same time: as many as it answers without getting slow, found out by watching it.
 //!
-//! What is over the limit waits a moment, in order; who has waited too long, or finds too many waiting, is told to come again. While
-//! answers are slow, that moment is a part of what an answer takes in calm: a queue that is always full would only make everybody
-//! late. So an overloaded cluster goes on answering as much as it can, and nobody waits for an answer that comes too late.
+//! What is over the limit waits a moment; who has waited too long, or finds too many waiting, is told to come again. While
+//! answers are slow, that moment is a part of what an answer takes in calm, and the newest are served first: a queue that is always
+//! full would only make everybody late. A request that hangs keeps nobody waiting for ever: after a while it is not counted any
+//! more. So an overloaded cluster goes on answering as much as it can, and nobody waits for an answer that comes too late.
 
+mod ages;
 mod busy;
 mod gradient;
+mod places;
 #[cfg(test)]
 mod simulation;
+mod uploads;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, TryAcquireError};
-
-use crate::ticks::micros;
+use crate::Config;
+use crate::ticks;
 use gradient::{LIMIT_MIN, LIMIT_UNKNOWN, Window};
+use places::{Place, Places};
+use uploads::{Upload, Uploads};
 
-/// Requests whose bodies are still arriving while a replica listens. They have places of their own, or a crowd of slow clients
-/// would keep everybody else waiting.
-const UPLOADS_MAX: usize = 512;
 /// A worker that computes, or waits for a core to compute on, for more of the time than this makes answers slow itself.
 const BUSY_PART: f64 = 0.8;
 
 /// The door to one cluster.
 pub(crate) struct Admission {
     name: &'static str,
-    slots: Semaphore,
-    uploads: Semaphore,
+    places: Arc<Places>,
+    uploads: Arc<Uploads>,
     limit_max: usize,
-    limit: AtomicUsize,
-    /// Slots that are to vanish when they come back.
-    debt: AtomicUsize,
-    in_flight: AtomicUsize,
-    waiting: AtomicUsize,
-    waiting_max: usize,
     queue_timeout: Duration,
     /// How long waiting makes sense now, in microseconds.
     patience: AtomicU64,
@@ -45,9 +41,15 @@ pub(crate) struct Admission {
 /// A request's place in the cluster, until its answer begins; given back when it is dropped.
 pub(crate) struct Slot {
     admission: Arc<Admission>,
-    is_upload: bool,
-    /// How many had one when this one was given, itself included.
-    in_flight: usize,
+    held: Held,
+}
+
+enum Held {
+    Place(Place),
+    /// Its body is still arriving: so long it is no work for a replica, and keeps nobody else waiting.
+    Upload {
+        _held: Upload,
+    },
 }
 
 /// There is no place, and none came free in time.
@@ -55,83 +57,49 @@ pub(crate) struct Slot {
 pub(crate) struct Overloaded;
 
 impl Admission {
-    pub(crate) fn new(name: &'static str, limit_max: usize, waiting_max: usize, queue_timeout: Duration) -> Admission {
-        let limit = LIMIT_UNKNOWN.min(limit_max);
+    pub(crate) fn new(name: &'static str, config: &Config) -> Admission {
+        let limit_max = config.cluster_in_flight_max;
+        let queue_timeout = config.queue_timeout();
+        let places = Places::new(LIMIT_UNKNOWN.min(limit_max), limit_max, config.cluster_waiting_max);
+        let window = Window::new(Instant::now());
+        places.set_overdue_after(window.overdue_after());
         Admission {
             name,
-            slots: Semaphore::new(limit),
-            uploads: Semaphore::new(UPLOADS_MAX.min(limit_max)),
+            places: Arc::new(places),
+            uploads: Arc::new(Uploads::new(config.cluster_uploads_max)),
             limit_max,
-            limit: AtomicUsize::new(limit),
-            debt: AtomicUsize::new(0),
-            in_flight: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
-            waiting_max,
             queue_timeout,
-            patience: AtomicU64::new(micros(queue_timeout)),
-            window: Mutex::new(Window::new(Instant::now())),
+            patience: AtomicU64::new(ticks::micros(queue_timeout)),
+            window: Mutex::new(window),
         }
     }
 
     pub(crate) fn limit(&self) -> usize {
-        self.limit.load(Ordering::Relaxed)
+        self.places.limit()
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+        self.places.taken()
     }
 
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.places.waiting()
     }
 
-    /// A place at once, if there is one.
-    pub(crate) fn try_enter(self: &Arc<Admission>) -> Option<Slot> {
-        match self.slots.try_acquire() {
-            Ok(permit) => {
-                permit.forget();
-                Some(self.slot())
-            }
-            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => None,
-        }
+    /// A place at once, if there is one; `now` in ticks.
+    pub(crate) fn try_enter(self: &Arc<Admission>, now: u64) -> Option<Slot> {
+        self.places.take(now).map(|place| self.slot(Held::Place(place)))
     }
 
     /// Waits for a place, for as long as waiting makes sense.
     pub(crate) async fn enter(self: &Arc<Admission>) -> Result<Slot, Overloaded> {
-        self.wait(&self.slots).await?;
-        Ok(self.slot())
+        let patience = Duration::from_micros(self.patience.load(Ordering::Relaxed));
+        let place = self.places.enter(patience).await.ok_or(Overloaded)?;
+        Ok(self.slot(Held::Place(place)))
     }
 
-    fn slot(self: &Arc<Admission>) -> Slot {
-        let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        Slot { admission: self.clone(), is_upload: false, in_flight }
-    }
-
-    /// The same for a request whose body is still arriving.
-    pub(crate) async fn enter_upload(self: &Arc<Admission>) -> Result<Slot, Overloaded> {
-        self.wait(&self.uploads).await?;
-        Ok(Slot { admission: self.clone(), is_upload: true, in_flight: self.in_flight() + 1 })
-    }
-
-    async fn wait(&self, places: &Semaphore) -> Result<(), Overloaded> {
-        let Some(_place) = Waiting::stand_in(self) else {
-            return Err(Overloaded);
-        };
-        let began = Instant::now();
-        match tokio::time::timeout(self.wait_max(), places.acquire()).await {
-            // Since then it may have turned out that waiting makes less sense; whoever came later has the better chance.
-            Ok(Ok(_place)) if began.elapsed() > self.wait_max() => Err(Overloaded),
-            Ok(Ok(place)) => {
-                place.forget();
-                Ok(())
-            }
-            Ok(Err(_)) | Err(_) => Err(Overloaded),
-        }
-    }
-
-    /// How long it makes sense to wait.
-    fn wait_max(&self) -> Duration {
-        Duration::from_micros(self.patience.load(Ordering::Relaxed))
+    fn slot(self: &Arc<Admission>, held: Held) -> Slot {
+        Slot { admission: self.clone(), held }
     }
 
     /// An answer that began after so many microseconds, to a request that was one of so many.
@@ -139,94 +107,65 @@ impl Admission {
         // Whoever finds the window in use leaves his answer out; averages can bear it.
         let Ok(mut window) = self.window.try_lock() else { return };
         window.add(micros, in_flight, self.in_flight());
+        let patience = window.patience(self.queue_timeout);
+        self.places.set_overdue_after(window.overdue_after());
+        if patience != self.patience.swap(patience, Ordering::Relaxed) {
+            self.places.set_newest_first(patience < ticks::micros(self.queue_timeout));
+        }
         let now = Instant::now();
-        let limit = self.limit();
-        let next = match window.is_full(now) {
-            true => window.judge(limit, busy::is_worker_busy(BUSY_PART), now).clamp(LIMIT_MIN.min(self.limit_max), self.limit_max),
-            false => limit,
-        };
-        self.patience.store(window.patience(self.queue_timeout), Ordering::Relaxed);
-        drop(window);
-        self.set_limit(limit, next);
-    }
-
-    fn set_limit(&self, before: usize, next: usize) {
-        if next == before {
+        if !window.is_full(now) {
             return;
         }
-        self.limit.store(next, Ordering::Relaxed);
-        metrics::gauge!("gateway_concurrency_limit", "cluster" => self.name).set(next as f64);
-        if next > before {
-            let owed = self.pay_back(next - before);
-            self.slots.add_permits(owed);
-        } else if next < before {
-            let forgotten = self.slots.forget_permits(before - next);
-            self.debt.fetch_add(before - next - forgotten, Ordering::Relaxed);
+        let limit = self.limit();
+        let next = window.judge(limit, busy::is_worker_busy(BUSY_PART), now).clamp(LIMIT_MIN.min(self.limit_max), self.limit_max);
+        drop(window);
+        if next != limit {
+            metrics::gauge!("gateway_concurrency_limit", "cluster" => self.name).set(next as f64);
+            self.places.set_limit(next);
         }
-    }
-
-    /// Pays the debt first; what is left may be given out.
-    fn pay_back(&self, slots: usize) -> usize {
-        let paid = self.debt.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |debt| Some(debt.saturating_sub(slots)));
-        slots - paid.unwrap_or_default().min(slots)
     }
 }
 
 impl Slot {
+    /// The body begins to arrive, and a replica listens: the place is for others until it is complete.
+    pub(crate) fn arriving(self, client: Option<Arc<str>>) -> Result<Slot, Overloaded> {
+        let upload = self.admission.uploads.begin(client).ok_or(Overloaded)?;
+        Ok(Slot { held: Held::Upload { _held: upload }, ..self })
+    }
+
+    /// All of the request has arrived, and the replica begins to work on it.
+    pub(crate) fn complete(&mut self, now: Instant) {
+        if matches!(self.held, Held::Upload { .. }) {
+            self.held = Held::Place(self.admission.places.take_anyway(ticks::at(now)));
+        }
+    }
+
     /// The answer began, after so many microseconds where that is known; the place is free again. However long the rest of it takes, that is up to who
     /// reads it: a crowd of slow readers, or of listeners to events, keeps nobody else waiting.
     pub(crate) fn answered(self, micros: Option<u64>) {
-        if let Some(micros) = micros {
-            self.admission.observe(micros, self.in_flight);
+        if let (Held::Place(place), Some(micros)) = (&self.held, micros) {
+            self.admission.observe(micros, place.in_flight);
         }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if self.is_upload {
-            return self.admission.uploads.add_permits(1);
-        }
-        self.admission.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if self.admission.pay_back(1) == 1 {
-            self.admission.slots.add_permits(1);
-        }
-    }
-}
-
-/// A place in the queue.
-struct Waiting<'a> {
-    admission: &'a Admission,
-}
-
-impl<'a> Waiting<'a> {
-    fn stand_in(admission: &'a Admission) -> Option<Waiting<'a>> {
-        let waiting = Waiting { admission };
-        let before = admission.waiting.fetch_add(1, Ordering::Relaxed);
-        // Dropped, it leaves the queue again.
-        (before < admission.waiting_max).then_some(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.admission.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::testing;
 
     fn admission(limit: usize, waiting: usize) -> Arc<Admission> {
-        Arc::new(Admission::new("users", limit, waiting, Duration::from_millis(20)))
+        let mut config = testing::config();
+        (config.cluster_in_flight_max, config.cluster_waiting_max, config.queue_timeout_ms) = (limit, waiting, 20);
+        config.cluster_uploads_max = 4;
+        Arc::new(Admission::new("users", &config))
     }
 
     #[tokio::test]
     async fn who_finds_no_place_waits_for_one() {
         let admission = admission(1, 1);
-        let first = admission.try_enter().unwrap();
-        assert!(admission.try_enter().is_none());
+        let first = admission.try_enter(1).unwrap();
+        assert!(admission.try_enter(1).is_none());
         let (second, ()) = tokio::join!(admission.enter(), async { drop(first) });
         assert_eq!(admission.in_flight(), 1);
         assert!(admission.enter().await.is_err(), "waited too long");
@@ -235,32 +174,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bodies_that_are_still_arriving_take_nobody_elses_place() {
-        let admission = admission(1, 1);
-        let upload = admission.enter_upload().await.unwrap();
-        let _other = admission.try_enter().unwrap();
-        assert!(admission.enter_upload().await.is_err());
-        drop(upload);
-        assert!(admission.enter_upload().await.is_ok());
-    }
-
-    #[tokio::test]
     async fn too_many_do_not_even_wait() {
         let admission = admission(1, 0);
-        let _first = admission.try_enter().unwrap();
+        let _first = admission.try_enter(1).unwrap();
         assert!(admission.enter().await.is_err());
         assert_eq!(admission.waiting(), 0);
     }
 
     #[test]
+    fn a_body_that_is_still_arriving_takes_nobody_elses_place_and_one_that_is_complete_does() {
+        let admission = admission(1, 1);
+        let mut upload = admission.try_enter(1).unwrap().arriving(Some("a".into())).unwrap();
+        let other = admission.try_enter(1).unwrap();
+        upload.complete(Instant::now());
+        assert_eq!(admission.in_flight(), 2);
+        drop(other);
+        assert!(admission.try_enter(1).is_none());
+        drop(upload);
+        let _again = admission.try_enter(1).unwrap().arriving(Some("a".into())).unwrap();
+        assert!(admission.try_enter(1).unwrap().arriving(Some("a".into())).is_err(), "one client does not get them all");
+        assert!(admission.try_enter(1).unwrap().arriving(Some("b".into())).is_ok());
+    }
+
+    #[test]
     fn a_lower_limit_holds_once_enough_have_left() {
         let admission = admission(100, 0);
-        let held: Vec<_> = (0..100).map(|_| admission.try_enter().unwrap()).collect();
-        admission.set_limit(100, 40);
+        admission.places.set_limit(100);
+        let held: Vec<_> = (0..100).map(|_| admission.try_enter(1).unwrap()).collect();
+        admission.places.set_limit(40);
         drop(held);
-        let held: Vec<_> = std::iter::from_fn(|| admission.try_enter()).collect();
+        let held: Vec<_> = std::iter::from_fn(|| admission.try_enter(1)).collect();
         assert_eq!(held.len(), 40);
-        admission.set_limit(40, 60);
-        assert_eq!(std::iter::from_fn(|| admission.try_enter()).take(50).collect::<Vec<_>>().len(), 20);
+        admission.places.set_limit(60);
+        assert_eq!(std::iter::from_fn(|| admission.try_enter(1)).take(50).collect::<Vec<_>>().len(), 20);
     }
 }

@@ -47,12 +47,7 @@ impl Cluster {
         let cluster = Cluster {
             service,
             sources,
-            admission: Arc::new(Admission::new(
-                service.name(),
-                config.cluster_in_flight_max,
-                config.cluster_waiting_max,
-                config.queue_timeout(),
-            )),
+            admission: Arc::new(Admission::new(service.name(), config)),
             retries: RetryBudget::new(config.retry_budget_percent),
             key,
             endpoints: ArcSwap::default(),

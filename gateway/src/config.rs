@@ -49,6 +49,8 @@ pub struct Config {
     pub cluster_waiting_max: usize,
     /// How long they wait.
     pub queue_timeout_ms: u64,
+    /// Requests to one backend whose bodies are still arriving; one client may have a quarter of them.
+    pub cluster_uploads_max: usize,
     /// Requests in flight to one replica, each on a connection of its own.
     pub endpoint_in_flight_max: usize,
     /// Requests a replica fails in a row before it is left out.
@@ -126,6 +128,7 @@ impl Config {
             ("request_timeout_s", self.request_timeout_s),
             ("tries_max", self.tries_max as u64),
             ("cluster_in_flight_max", self.cluster_in_flight_max as u64),
+            ("cluster_uploads_max", self.cluster_uploads_max as u64),
             ("endpoint_in_flight_max", self.endpoint_in_flight_max as u64),
             ("ejection_errors", self.ejection_errors.into()),
             ("health_interval_ms", self.health_interval_ms),
@@ -139,7 +142,7 @@ impl Config {
         let limits = [
             ("header_bytes_max", self.header_bytes_max, crate::lane::HEAD_BYTES_MAX),
             ("retry_budget_percent", self.retry_budget_percent.into(), 100),
-            // More does not fit into tokio's semaphores, nor into any machine.
+            // More does not fit into any machine.
             ("cluster_in_flight_max", self.cluster_in_flight_max, 1_000_000),
         ];
         if let Some((key, _, most)) = limits.into_iter().find(|(_, value, most)| value > most) {
@@ -230,6 +233,7 @@ pub(crate) mod testing {
             retry_budget_percent: 20,
             cluster_in_flight_max: 1024,
             cluster_waiting_max: 1024,
+            cluster_uploads_max: 2048,
             queue_timeout_ms: 100,
             endpoint_in_flight_max: 1024,
             ejection_errors: 5,

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 
-use crate::admission::Slot;
+use crate::admission::{Overloaded, Slot};
 use crate::answer::Answer;
 use crate::balance::{self, Reservation};
 use crate::cluster::Cluster;
@@ -241,14 +241,19 @@ impl Exchange {
             return Ok(());
         }
         let admission = cluster.admission.clone();
-        if let Some(slot) = (!is_arriving).then(|| admission.try_enter()).flatten() {
-            self.slot = Some(slot);
-            return Ok(());
-        }
-        let asked = Instant::now();
-        let entered = if is_arriving { admission.enter_upload().await } else { admission.enter().await };
-        self.times.queue = asked.elapsed();
-        self.slot = Some(entered.map_err(|_| Problem::Overloaded)?);
+        let slot = match admission.try_enter(ticks::at(self.times.tried_at)) {
+            Some(slot) => slot,
+            None => {
+                let asked = Instant::now();
+                let entered = admission.enter().await;
+                self.times.queue = asked.elapsed();
+                entered.map_err(|Overloaded| Problem::Overloaded)?
+            }
+        };
+        self.slot = match is_arriving {
+            true => Some(slot.arriving(self.client.clone()).map_err(|Overloaded| Problem::Overloaded)?),
+            false => Some(slot),
+        };
         Ok(())
     }
 
@@ -278,6 +283,9 @@ impl Exchange {
     pub(crate) fn start_deadline(&mut self, now: Instant) {
         if self.times.deadline.is_none() && !self.is_socket {
             self.times.deadline = Some(now + self.gateway.config().request_timeout());
+            if let Some(slot) = &mut self.slot {
+                slot.complete(now);
+            }
         }
     }
 

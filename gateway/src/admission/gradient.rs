@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::ticks::micros;
 
-/// The limit as long as nobody knows how long an answer takes.
-pub(super) const LIMIT_UNKNOWN: usize = 1024;
+/// The limit as long as nobody knows how long an answer takes: so little that it is learned in calm, however many want to come.
+pub(super) const LIMIT_UNKNOWN: usize = 8;
 /// What it comes back to while little is asked. Where answers take long, room for so many a second; and for some more than there are.
 const LIMIT_IDLE: usize = 16;
 const IDLE_PER_SECOND: f64 = 500.0;
@@ -28,6 +28,8 @@ const TOLERANCE_OF_DOUBLING: f64 = 1.2;
 const TOLERANCE: f64 = 1.5;
 /// Below this nobody feels that an answer is slow.
 const SLOW_MICROS_MIN: f64 = 15_000.0;
+/// A worker that is busy itself makes answers slow; not more than down to this gradient, though.
+const BUSY_EXPLAINS: f64 = 0.4;
 /// So many of the last answers tell whether answers are getting slow right now, before the window is full.
 const RECENT_ANSWERS: f64 = 8.0;
 /// So many windows in a row must find answers slow: a machine that was busy for a moment says nothing about a backend.
@@ -41,6 +43,9 @@ const QUICK_WINDOWS: u32 = 20;
 /// least limit quickly, for then little else explains it.
 const CALM_DRIFT: f64 = 0.01;
 const CALM_DRIFT_AT_LEAST: f64 = 0.25;
+/// What takes so many times what answers take now, and this at least, hangs: it says nothing about how much may be asked.
+const OVERDUE_TIMES: f64 = 8.0;
+const OVERDUE_MICROS_MIN: f64 = 500_000.0;
 /// While answers are slow, so much of the calm latency may be waited for a place, where that is long enough to be felt at all.
 const PATIENCE: f64 = 0.25;
 const CALM_MICROS_MIN: f64 = 5_000.0;
@@ -114,6 +119,9 @@ impl Window {
 
     /// It is time to judge.
     pub(super) fn is_full(&self, now: Instant) -> bool {
+        if self.calm_micros == 0.0 {
+            return self.answers as usize >= LIMIT_UNKNOWN;
+        }
         self.answers >= WINDOW_ANSWERS && now.saturating_duration_since(self.began) >= WINDOW
     }
 
@@ -129,7 +137,7 @@ impl Window {
         let calm = self.next_calm(took, limit, is_used);
         let gradient = (self.slow_micros(calm) / took.max(1.0)).min(1.0);
         let is_slow = gradient < 1.0 && !is_worker_busy;
-        let is_quick = is_worker_busy || took <= (TOLERANCE_OF_DOUBLING * calm).max(SLOW_MICROS_MIN / 2.0);
+        let is_quick = took <= (TOLERANCE_OF_DOUBLING * calm).max(SLOW_MICROS_MIN / 2.0);
         let (slow_windows, quick_windows) = if is_slow { (self.slow_windows + 1, 0) } else { (0, self.quick_windows.saturating_add(1)) };
         let probe = self.probe;
         *self = Window { calm_micros: calm, slow_windows, quick_windows, recent_micros: self.recent_micros, ..Window::new(now) };
@@ -140,16 +148,18 @@ impl Window {
         let more_than_peak = (peak as f64 * IDLE_TIMES_PEAK) as usize;
         let limit_idle = LIMIT_IDLE.max((calm * IDLE_PER_SECOND / 1e6) as usize).max(more_than_peak);
         if is_first {
-            return limit.min(limit_idle);
+            return limit_idle;
         }
         let limit_now = limit as f64;
         let a_little_more = limit_now + limit_now.sqrt();
         if !is_slow {
             return match is_used {
+                // A busy worker explains a part of it.
+                true if gradient < BUSY_EXPLAINS => limit,
                 true if is_quick && quick_windows >= QUICK_WINDOWS && is_filled => limit.saturating_mul(2),
                 true => a_little_more.round() as usize,
-                false if peak * USED_PART < limit => limit.min(((limit_now * IDLE_SHRINK) as usize).max(limit_idle)),
-                false => limit,
+                false if peak * USED_PART < limit => ((limit_now * IDLE_SHRINK) as usize).max(limit_idle),
+                false => limit.max(limit_idle),
             };
         }
         if slow_windows < SLOW_WINDOWS {
@@ -177,6 +187,11 @@ impl Window {
             (false, true) => 0.0,
         };
         calm + (took - calm) * drift
+    }
+
+    /// After how long a request is one that hangs, in microseconds: many times what others take now.
+    pub(super) fn overdue_after(&self) -> u64 {
+        (self.calm_micros.max(self.recent_micros) * OVERDUE_TIMES).max(OVERDUE_MICROS_MIN) as u64
     }
 
     /// How long waiting makes sense, in microseconds.
@@ -249,6 +264,8 @@ mod tests {
             (window.answers, window.sum_micros, window.sum_in_flight, window.peak) = (100, 20_000_000.0, 100_000.0, 1000);
             assert!(window.judge(1000, true, Instant::now()) >= 1000, "this process computes all the time");
         }
+        (window.answers, window.sum_micros, window.sum_in_flight, window.peak) = (100, 3_000_000.0, 100_000.0, 1000);
+        assert!(window.judge(1000, true, Instant::now()) > 1000, "which explains a part of it");
     }
 
     #[test]

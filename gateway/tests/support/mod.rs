@@ -73,6 +73,7 @@ pub fn config(users: &[SocketAddr], chat: &[SocketAddr], analytics: &[SocketAddr
         retry_budget_percent: 20,
         cluster_in_flight_max: 1024,
         cluster_waiting_max: 1024,
+        cluster_uploads_max: 2048,
         queue_timeout_ms: 100,
         endpoint_in_flight_max: 1024,
         ejection_errors: 5,
