@@ -3,7 +3,9 @@
 //! `sqlite` is one file with one writer and several readers; `postgres` a pool of connections. A store holds one of them; no
 //! driver type goes further than a store.
 
+pub mod backup;
 pub mod postgres;
+mod queries;
 pub mod sqlite;
 mod writer;
 

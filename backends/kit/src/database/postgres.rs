@@ -7,15 +7,17 @@
 //! - `address`, `tls`, `connect`: where the server is, how it is believed, and what a connection to it is asked for;
 //! - `migrate`: the schema, brought to head by one process at a time;
 //! - `session`: what a connection is asked; `transaction`: several statements as one;
-//! - `pulse`: whether the server is there and writes, asked now and then on a connection of its own.
+//! - `pulse`: whether the server is there and writes, asked now and then on a connection of its own;
+//! - `backup`: a schema as a file and back, by `tools`: pg_dump and pg_restore.
 
 mod address;
+pub mod backup;
 mod connect;
 mod migrate;
 mod pulse;
-mod queries;
 mod session;
 mod tls;
+mod tools;
 mod transaction;
 
 use std::sync::Arc;
@@ -26,13 +28,14 @@ use serde::Deserialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::Error;
+use super::{Error, queries};
 use crate::health::Check;
 use crate::sql::Statement;
 
 pub use address::Address;
 pub use transaction::Transaction;
 
+use migrate::Missing;
 use pulse::Pulse;
 use session::Session;
 use tls::Connector;
@@ -96,12 +99,36 @@ impl Postgres {
     /// `Unavailable` when the server cannot be reached or refuses us, `Internal` when a migration fails; the old state is kept
     /// then. The text names the server, never the password.
     pub async fn open(address: &Address, schema: &'static str, migrations: &refinery::Runner, config: &Config) -> Result<Self, Error> {
+        Self::open_or(address, schema, migrations, config, Missing::Apply).await
+    }
+
+    /// The same for who only looks: a schema that is not at head is refused, and stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Postgres::open`].
+    pub async fn open_as_is(
+        address: &Address,
+        schema: &'static str,
+        migrations: &refinery::Runner,
+        config: &Config,
+    ) -> Result<Self, Error> {
+        Self::open_or(address, schema, migrations, config, Missing::Refuse).await
+    }
+
+    async fn open_or(
+        address: &Address,
+        schema: &'static str,
+        migrations: &refinery::Runner,
+        config: &Config,
+        missing: Missing,
+    ) -> Result<Self, Error> {
         let open = async {
             let connector = tls::connector(&address.trust).map_err(Error::Unavailable)?;
             let mut session = connect::session(address, schema, config);
             let patience = Duration::from_millis(config.statement_timeout_ms) + GRACE;
             let (client, connection) = connect::patiently(&session, &connector, config).await?;
-            let durability = migrate::migrate(&client, schema, migrations, patience).await?;
+            let durability = migrate::migrate(&client, schema, migrations, patience, missing).await?;
             connect::make_durable(&mut session, durability);
             drop((client, connection));
             let recycling_method = RecyclingMethod::Fast;

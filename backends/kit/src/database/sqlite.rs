@@ -3,6 +3,8 @@
 //! The file is in WAL mode with `synchronous=full`: what was answered survives `kill -9` and power loss. One process at a
 //! time owns the file; a lock file beside it says so to the second one.
 
+pub mod backup;
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,13 +15,15 @@ use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use tokio::sync::Semaphore;
 
 use super::writer::Writer;
-use super::{Error, locked};
+use super::{Error, locked, queries};
 use crate::health::Check;
 
 /// Connections that read at the same time.
 const READERS: usize = 4;
 /// Prepared statements each connection keeps.
 const STATEMENTS: usize = 64;
+/// Findings that are told at most.
+const FINDINGS_MAX: u32 = 10;
 /// How long the look at an old file may take at start; what is not seen by then is trusted.
 const QUICK_CHECK_STEPS: i32 = 2_000_000;
 
@@ -38,8 +42,8 @@ struct Shared {
     probe: Mutex<Connection>,
     /// What was found damaged while running.
     damage: Mutex<Option<String>>,
-    /// Held until the last clone is gone.
-    _lock: File,
+    /// Held until the last clone is gone; who only looks has none.
+    _lock: Option<File>,
 }
 
 impl Sqlite {
@@ -52,13 +56,45 @@ impl Sqlite {
     pub fn open(folder: &Path, name: &str, migrations: &refinery::Runner) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(|error| Error::Unavailable(format!("create {}: {error}", folder.display())))?;
         let lock = lock(folder, name)?;
+        Self::start(folder, name, Some(lock), |connection| {
+            quick_check(connection)?;
+            // Grouped: all missing migrations are one transaction, so one that fails leaves the old state.
+            let migrated = refinery::Runner::new(migrations.get_migrations()).set_grouped(true).run(connection);
+            migrated.map(drop).map_err(|error| Error::Internal(format!("migrate: {error}")))
+        })
+    }
+
+    /// Opens `folder/name.db` for who only looks, also while another process has it: nothing is made, locked or migrated. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sqlite::open`]; `Unavailable` when there is no such file, or it is not at head.
+    pub fn open_as_is(folder: &Path, name: &str, migrations: &refinery::Runner) -> Result<Self, Error> {
+        let path = folder.join(format!("{name}.db"));
+        if !path.exists() {
+            return Err(Error::Unavailable(format!("there is no {}", path.display())));
+        }
+        Self::start(folder, name, None, |connection| {
+            let newest = |row: &rusqlite::Row<'_>| row.get::<_, i32>(0);
+            let applied = connection.query_row(queries::find_newest_migration.sqlite.text, [], newest)?;
+            let known = migrations.get_migrations().iter().map(refinery::Migration::version).max();
+            match known {
+                Some(known) if known == applied => Ok(()),
+                _ => Err(Error::Unavailable("it is not at head: start the system, or run superapp migrate".to_owned())),
+            }
+        })
+    }
+
+    fn start(
+        folder: &Path,
+        name: &str,
+        lock: Option<File>,
+        prepare: impl FnOnce(&mut Connection) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let path = folder.join(format!("{name}.db"));
         let open = || -> Result<(Connection, Vec<Connection>), Error> {
             let mut connection = connect(&path)?;
-            quick_check(&mut connection)?;
-            // Grouped: all missing migrations are one transaction, so one that fails leaves the old state.
-            let migrated = refinery::Runner::new(migrations.get_migrations()).set_grouped(true).run(&mut connection);
-            migrated.map_err(|error| Error::Internal(format!("migrate: {error}")))?;
+            prepare(&mut connection)?;
             let readers = (0..READERS).map(|_| connect_to_read(&path)).collect::<Result<Vec<_>, Error>>()?;
             Ok((connection, readers))
         };
@@ -119,6 +155,31 @@ impl Sqlite {
             shared.note(result)
         });
         read.await.map_err(|error| Error::Internal(format!("read: {error}")))?
+    }
+
+    /// Reads every page and every index: what is wrong with them, and which rows refer to rows that are not there.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read at all.
+    pub async fn check_integrity(&self) -> Result<Vec<String>, Error> {
+        let check = self.read(|connection| {
+            let mut findings = Vec::new();
+            connection.pragma(None, "integrity_check", FINDINGS_MAX, |row| {
+                let finding: String = row.get(0)?;
+                findings.extend((finding != "ok").then_some(finding));
+                Ok(())
+            })?;
+            connection.pragma_query(None, "foreign_key_check", |row| {
+                let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+                if findings.len() < FINDINGS_MAX as usize {
+                    findings.push(format!("a row of {table} refers to one of {parent} that is not there"));
+                }
+                Ok(())
+            })?;
+            Ok(findings)
+        });
+        check.await
     }
 
     /// How the database is doing: `fail` when it cannot be read or is damaged, `warn` when it cannot be written.

@@ -51,9 +51,14 @@ pub(super) fn session(address: &Address, schema: &str, config: &Config) -> tokio
         session.tcp_user_timeout(UNANSWERED);
     }
     if session.get_application_name().is_none() {
-        session.application_name(format!("superapp {schema}"));
+        session.application_name(application_name(schema));
     }
     session
+}
+
+/// What the connections of a process call themselves, unless the URL names them.
+pub(super) fn application_name(schema: &str) -> String {
+    format!("superapp {schema}")
 }
 
 /// What was answered is on disk, also where the server's default is to answer before: unless the URL itself asks for that.

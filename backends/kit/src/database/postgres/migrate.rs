@@ -13,7 +13,7 @@ use super::{queries, told};
 use crate::database::Error;
 
 /// Where it is noted what was applied.
-const HISTORY: &str = "refinery_schema_history";
+pub(super) const HISTORY: &str = "refinery_schema_history";
 /// The oldest that is promised to serve, and its name.
 const VERSION_MIN: (i64, &str) = (150_000, "15");
 /// How often a lock is asked for that another process has.
@@ -23,18 +23,34 @@ const LOCK_LIMIT: Duration = Duration::from_secs(60);
 
 /// Makes the schema and brings it to head. A role that may not make anything gets along where nothing is to be made. A migration
 /// may take as long as it needs; everything else is given up after `patience`.
-pub(super) async fn migrate(client: &Client, schema: &str, migrations: &refinery::Runner, patience: Duration) -> Result<Durability, Error> {
+pub(super) async fn migrate(
+    client: &Client,
+    schema: &str,
+    migrations: &refinery::Runner,
+    patience: Duration,
+    missing: Missing,
+) -> Result<Durability, Error> {
     let known = migrations.get_migrations();
     let found = look(client, schema, known, patience).await?;
     let durability = found.durability;
     if found.missing.is_empty() {
         return Ok(durability);
     }
+    if missing == Missing::Refuse {
+        return Err(Error::Unavailable(format!("schema {schema} is not at head: start the system, or run superapp migrate")));
+    }
     // Given back with the connection, however this ends.
     lock(client, schema, patience).await?;
     let found = look(client, schema, known, patience).await?;
     apply(client, schema, found).await?;
     Ok(durability)
+}
+
+/// What to do where migrations were not applied yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Apply,
+    Refuse,
 }
 
 /// When the server answers a commit, if nobody tells it otherwise (`synchronous_commit`).
