@@ -12,6 +12,8 @@ kit::queries! {
     insert_events: postgres,
     list_hot_names,
     list_minutes,
+    list_miscounted_minutes,
+    list_miscounted_names,
     list_totals,
 }
 

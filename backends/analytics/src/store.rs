@@ -73,6 +73,14 @@ fn span(now: Timestamp, minutes: u32) -> (i64, i64) {
     (minutes_before(last, minutes - 1).as_millis(), last.as_millis())
 }
 
+/// Findings of each kind that a check of the invariants tells at most.
+const FINDINGS_MAX: u32 = 10;
+
+/// The newest migration that this version knows, the same on each engine.
+pub fn newest_migration() -> i32 {
+    sqlite::migrations().get_migrations().iter().map(refinery::Migration::version).max().unwrap_or_default()
+}
+
 /// Where events are kept. Each method is one transaction.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -85,6 +93,24 @@ pub trait Store: Send + Sync {
     /// How much there is, and what happens at `now`. Reads counts, never events.
     async fn summary(&self, now: Timestamp) -> Result<Summary, Error>;
 
+    /// What is stored that must not be, a sentence each; looks at everything, and so takes its time.
+    async fn check_invariants(&self) -> Result<Vec<String>, Error>;
+
     /// How the database is doing.
     async fn check(&self) -> Check;
+}
+
+/// What is said of a total that is not what is there; the name '' stands for all of them.
+fn miscounted_name(name: &str, events: i64, total: i64) -> String {
+    format!("{}: there are {events}, and {total} are counted", events_called(name))
+}
+
+/// The same of a minute.
+fn miscounted_minute(minute: i64, name: &str, events: i64, count: i64) -> String {
+    let minute = Timestamp::from_millis(minute);
+    format!("{} in the minute of {minute}: there are {events}, and {count} are counted", events_called(name))
+}
+
+fn events_called(name: &str) -> String {
+    if name.is_empty() { "all events".to_owned() } else { format!("events {name}") }
 }

@@ -8,6 +8,8 @@ kit::queries! {
     count_rooms,
     find_sent: sqlite,
     insert_event: sqlite,
+    list_broken_rooms,
+    list_doubled_messages,
     list_events_after,
     list_events_before,
     list_heads: per_engine,

@@ -33,6 +33,14 @@ pub struct Counts {
     pub events: u64,
 }
 
+/// Findings of each kind that a check of the invariants tells at most.
+const FINDINGS_MAX: u32 = 10;
+
+/// The newest migration that this version knows, the same on each engine.
+pub fn newest_migration() -> i32 {
+    sqlite::migrations().get_migrations().iter().map(refinery::Migration::version).max().unwrap_or_default()
+}
+
 /// Where the logs are kept. Each method is one transaction.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -60,6 +68,31 @@ pub trait Store: Send + Sync {
     /// How much there is.
     async fn count_rooms(&self) -> Result<Counts, Error>;
 
+    /// What is stored that must not be, a sentence each; looks at everything, and so takes its time.
+    async fn check_invariants(&self) -> Result<Vec<String>, Error>;
+
     /// How the database is doing.
     async fn check(&self) -> Check;
+}
+
+/// A room whose log is not what is promised, as the queries tell it.
+struct BrokenRoom {
+    room: String,
+    head: i64,
+    seqs: i64,
+    events: i64,
+    first: i64,
+    last: i64,
+}
+
+impl std::fmt::Display for BrokenRoom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { room, head, seqs, events, first, last } = self;
+        write!(f, "room {room}: the head is {head}, the log has {events} events with {seqs} different seq from {first} to {last}")
+    }
+}
+
+/// What is said of a message that is there more than once.
+fn doubled_message(room: &str, sender: &str, client_id: &str, copies: i64) -> String {
+    format!("room {room}: the message {client_id} of {sender} is there {copies} times")
 }

@@ -7,6 +7,7 @@ kit::queries! {
     delete_user,
     find_user,
     insert_user,
+    list_doubled_addresses,
     list_users,
     lock_user: postgres,
     search_users: per_engine,

@@ -26,6 +26,14 @@ pub struct Page {
     pub limit: u32,
 }
 
+/// Findings of each kind that a check of the invariants tells at most.
+const FINDINGS_MAX: u32 = 10;
+
+/// The newest migration that this version knows, the same on each engine.
+pub fn newest_migration() -> i32 {
+    sqlite::migrations().get_migrations().iter().map(refinery::Migration::version).max().unwrap_or_default()
+}
+
 /// Where users are kept. Each method is one transaction.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -49,6 +57,14 @@ pub trait Store: Send + Sync {
     /// Forgets a user. Fails with `NotFound`, `PreconditionFailed`.
     async fn delete_user(&self, id: Uuid, conditions: Conditions) -> Result<(), Error>;
 
+    /// What is stored that must not be, a sentence each; looks at everything, and so takes its time.
+    async fn check_invariants(&self) -> Result<Vec<String>, Error>;
+
     /// How the database is doing.
     async fn check(&self) -> Check;
+}
+
+/// What is said of an address that several users have.
+fn doubled_address(address: String, users: i64) -> String {
+    format!("the address {address} is that of {users} users")
 }

@@ -36,6 +36,10 @@ impl Store for Flaky {
         self.inner.summary(now).await
     }
 
+    async fn check_invariants(&self) -> Result<Vec<String>, Error> {
+        self.inner.check_invariants().await
+    }
+
     async fn check(&self) -> Check {
         self.inner.check().await
     }

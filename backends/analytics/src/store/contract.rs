@@ -18,6 +18,7 @@ macro_rules! store_contract {
             a_summary_tells_of_the_last_minutes_alone,
             a_summary_has_room_for_the_largest_names,
             the_database_is_well,
+            what_the_store_did_breaks_no_invariant,
         }
     };
     ($make:expr; $($test:ident),+ $(,)?) => {
@@ -160,4 +161,30 @@ pub(crate) async fn a_summary_has_room_for_the_largest_names(store: &dyn Store) 
 
 pub(crate) async fn the_database_is_well(store: &dyn Store) {
     assert_eq!(store.check().await, kit::health::Check::pass());
+}
+
+pub(crate) async fn what_the_store_did_breaks_no_invariant(store: &dyn Store) {
+    assert_eq!(store.check_invariants().await.unwrap(), [""; 0], "of an empty store");
+    let before = Timestamp::from_millis(-1);
+    insert(store, &[event("1", "tap", NOON), event("1", "tap", NOON), event("2", "swipe", MINUTE), event("3", "tap", before)]).await;
+    insert(store, &[event("2", "tap", NOON), event("4", "tap", minutes_before(NOON, 1))]).await;
+    assert_eq!(store.check_invariants().await.unwrap(), [""; 0]);
+}
+
+/// `spoil` runs statements behind the store's back.
+pub(crate) async fn counts_that_are_not_those_of_the_events_are_told(store: &dyn Store, spoil: impl AsyncFnOnce(&str)) {
+    insert(store, &[event("1", "tap", NOON), event("2", "tap", NOON), event("3", "swipe", NOON)]).await;
+    let statements = [
+        "update totals set count = 3 where name = 'tap'",
+        "delete from totals where name = ''",
+        "update minute_counts set minute = minute + 60000 where name = 'swipe'",
+    ];
+    spoil(&statements.join(";")).await;
+    let expected = [
+        "all events: there are 3, and 0 are counted",
+        "events tap: there are 2, and 3 are counted",
+        "events swipe in the minute of 2026-01-01T12:00:00.000Z: there are 1, and 0 are counted",
+        "events swipe in the minute of 2026-01-01T12:01:00.000Z: there are 0, and 1 are counted",
+    ];
+    assert_eq!(store.check_invariants().await.unwrap(), expected);
 }

@@ -11,7 +11,8 @@ use tokio_postgres::Row;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::group::{self, Batch, Batches, Waiting};
-use super::{Counts, HOT_MAX, HOT_MINUTES, Inserted, MINUTES, NameCount, Store, Summary, TOTALS_MAX, span};
+use super::{Counts, FINDINGS_MAX, HOT_MAX, HOT_MINUTES, Inserted, MINUTES, NameCount, Store, Summary, TOTALS_MAX};
+use super::{miscounted_minute, miscounted_name, span};
 use crate::model::{Event, Properties, UserId};
 use crate::{Error, queries};
 
@@ -38,10 +39,22 @@ impl PostgresStore {
     ///
     /// As [`Postgres::open`].
     pub async fn open(address: &Address, config: &Config) -> Result<Self, database::Error> {
-        let database = Postgres::open(address, "analytics", &migrations(), config).await?;
+        Ok(Self::of(Postgres::open(address, "analytics", &migrations(), config).await?))
+    }
+
+    /// Connects for who only looks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Postgres::open_as_is`].
+    pub async fn open_as_is(address: &Address, config: &Config) -> Result<Self, database::Error> {
+        Ok(Self::of(Postgres::open_as_is(address, "analytics", &migrations(), config).await?))
+    }
+
+    fn of(database: Postgres) -> Self {
         let (batches, waiting) = group::channel();
         let writing = tokio::spawn(write(database.clone(), waiting));
-        Ok(Self { database, batches, _writing: AbortOnDropHandle::new(writing) })
+        Self { database, batches, _writing: AbortOnDropHandle::new(writing) }
     }
 }
 
@@ -61,6 +74,21 @@ impl Store for PostgresStore {
         let transaction = self.database.begin_snapshot().await?;
         let summary = summary(&transaction, now).await;
         Ok(transaction.end(summary).await?)
+    }
+
+    async fn check_invariants(&self) -> Result<Vec<String>, Error> {
+        // Of one moment, so that events and counts fit each other.
+        let transaction = self.database.begin_snapshot().await?;
+        let looked = async {
+            let names = transaction.query(queries::list_miscounted_names.postgres, &[&i64::from(FINDINGS_MAX)]).await?;
+            let minutes = transaction.query(queries::list_miscounted_minutes.postgres, &[&i64::from(FINDINGS_MAX)]).await?;
+            Ok::<_, database::Error>((names, minutes))
+        };
+        let looked = looked.await;
+        let (names, minutes) = transaction.end(looked).await?;
+        let names = names.iter().map(|row| miscounted_name(row.get("name"), row.get("events"), row.get("total")));
+        let minutes = minutes.iter().map(|row| miscounted_minute(row.get("minute"), row.get("name"), row.get("events"), row.get("count")));
+        Ok(names.chain(minutes).collect())
     }
 
     async fn check(&self) -> Check {
@@ -167,4 +195,11 @@ pub(crate) mod tests {
     }
 
     crate::store::contract::store_contract!(store().await);
+
+    #[tokio::test]
+    async fn counts_that_are_not_those_of_the_events_are_told() {
+        let (database, store) = store().await;
+        let spoil = async |statements: &str| drop(database.run(&format!("set search_path = analytics; {statements}")));
+        crate::store::contract::counts_that_are_not_those_of_the_events_are_told(&store, spoil).await;
+    }
 }

@@ -9,7 +9,8 @@ use kit::database::sqlite::Sqlite;
 use kit::health::Check;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Counts, HOT_MAX, HOT_MINUTES, Inserted, MINUTES, NameCount, Store, Summary, TOTALS_MAX, span};
+use super::{Counts, FINDINGS_MAX, HOT_MAX, HOT_MINUTES, Inserted, MINUTES, NameCount, Store, Summary, TOTALS_MAX};
+use super::{miscounted_minute, miscounted_name, span};
 use crate::model::{Event, Properties, UserId};
 use crate::{Error, queries};
 
@@ -36,6 +37,15 @@ impl SqliteStore {
     pub fn open(folder: &Path) -> Result<Self, database::Error> {
         Ok(Self { database: Sqlite::open(folder, "analytics", &migrations())? })
     }
+
+    /// Opens it for who only looks, also while another process has it. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sqlite::open_as_is`].
+    pub fn open_as_is(folder: &Path) -> Result<Self, database::Error> {
+        Ok(Self { database: Sqlite::open_as_is(folder, "analytics", &migrations())? })
+    }
 }
 
 #[async_trait]
@@ -50,6 +60,12 @@ impl Store for SqliteStore {
 
     async fn summary(&self, now: Timestamp) -> Result<Summary, Error> {
         Ok(self.database.read(move |connection| summary(connection, now)).await?)
+    }
+
+    async fn check_invariants(&self) -> Result<Vec<String>, Error> {
+        let mut findings = self.database.check_integrity().await?;
+        findings.extend(self.database.read(miscounted).await?);
+        Ok(findings)
     }
 
     async fn check(&self) -> Check {
@@ -118,6 +134,18 @@ fn summary(connection: &Connection, now: Timestamp) -> Result<Summary, database:
     Ok(Summary { events: count_events(&transaction)?, by_name, minutes, hot })
 }
 
+/// Of one moment, so that events and counts fit each other.
+fn miscounted(connection: &Connection) -> Result<Vec<String>, database::Error> {
+    let transaction = connection.unchecked_transaction()?;
+    let mut names = transaction.prepare_cached(queries::list_miscounted_names.sqlite.text)?;
+    let name = |row: &Row<'_>| Ok(miscounted_name(&row.get::<_, String>(0)?, row.get(1)?, row.get(2)?));
+    let names = names.query_map([FINDINGS_MAX], name)?.collect::<Result<Vec<_>, _>>()?;
+    let mut minutes = transaction.prepare_cached(queries::list_miscounted_minutes.sqlite.text)?;
+    let minute = |row: &Row<'_>| Ok(miscounted_minute(row.get(0)?, &row.get::<_, String>(1)?, row.get(2)?, row.get(3)?));
+    let minutes = minutes.query_map([FINDINGS_MAX], minute)?.collect::<Result<Vec<_>, _>>()?;
+    Ok([names, minutes].concat())
+}
+
 fn name_count(row: &Row<'_>) -> rusqlite::Result<NameCount> {
     Ok(NameCount { name: row.get(0)?, count: row.get(1)? })
 }
@@ -133,4 +161,15 @@ mod tests {
     }
 
     crate::store::contract::store_contract!(store());
+
+    #[tokio::test]
+    async fn counts_that_are_not_those_of_the_events_are_told() {
+        let (_folder, store) = store();
+        let database = store.database.clone();
+        let spoil = async |statements: &str| {
+            let statements = statements.to_owned();
+            database.write(move |connection| Ok(connection.execute_batch(&statements)?)).await.expect("spoilt");
+        };
+        crate::store::contract::counts_that_are_not_those_of_the_events_are_told(&store, spoil).await;
+    }
 }

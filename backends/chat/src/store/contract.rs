@@ -19,6 +19,7 @@ macro_rules! store_contract {
             appends_at_the_same_time_share_one_order,
             rooms_that_are_new_at_the_same_time_all_count_from_one,
             the_same_draft_at_the_same_time_is_written_once,
+            what_the_store_did_breaks_no_invariant,
         }
     };
     ($make:expr; $($test:ident),+ $(,)?) => {
@@ -169,4 +170,37 @@ pub(crate) async fn the_same_draft_at_the_same_time_is_written_once(store: Share
         first += usize::from(!is_duplicate);
     }
     assert_eq!((first, store.list_heads(vec![room("a")]).await.unwrap()), (1, vec![1]));
+}
+
+pub(crate) async fn what_the_store_did_breaks_no_invariant(store: Shared) {
+    assert_eq!(store.check_invariants().await.unwrap(), [""; 0], "of an empty store");
+    for number in 0..20 {
+        append(&store, draft(["a", "b"][number % 2], "u", "x", Some(&format!("id-{}", number / 4)))).await;
+    }
+    assert_eq!(store.check_invariants().await.unwrap(), [""; 0]);
+}
+
+/// Whatever the logs are not to be, `spoil` makes of them, with statements behind the store's back.
+pub(crate) async fn a_log_that_is_not_what_is_promised_is_told(store: Shared, spoil: impl AsyncFnOnce(&str)) {
+    for name in ["ahead", "behind", "hole", "late", "whole"] {
+        for number in 1..=3 {
+            append(&store, draft(name, "u", "x", Some(&format!("id-{number}")))).await;
+        }
+    }
+    let statements = [
+        "update rooms set head = 4 where room = 'ahead'",
+        "update rooms set head = 2 where room = 'behind'",
+        "delete from events where room = 'hole' and seq = 2",
+        "delete from events where room = 'late' and seq = 1",
+        "update events set client_id = 'id-1' where room = 'whole' and seq = 3",
+    ];
+    spoil(&statements.join(";")).await;
+    let expected = [
+        "room ahead: the head is 4, the log has 3 events with 3 different seq from 1 to 3",
+        "room behind: the head is 2, the log has 3 events with 3 different seq from 1 to 3",
+        "room hole: the head is 3, the log has 2 events with 2 different seq from 1 to 3",
+        "room late: the head is 3, the log has 2 events with 2 different seq from 2 to 3",
+        "room whole: the message id-1 of u is there 2 times",
+    ];
+    assert_eq!(store.check_invariants().await.unwrap(), expected);
 }

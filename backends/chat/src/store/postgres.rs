@@ -10,7 +10,7 @@ use kit::health::Check;
 use kit::problem::FieldError;
 use tokio_postgres::Row;
 
-use super::{Appended, Counts, Store};
+use super::{Appended, BrokenRoom, Counts, FINDINGS_MAX, Store, doubled_message};
 use crate::model::{ClientId, Draft, Event, Room, RoomName};
 use crate::queries;
 
@@ -37,8 +37,22 @@ impl PostgresStore {
     /// As [`Postgres::open`].
     pub async fn open(address: &Address, config: &Config) -> Result<Self, Error> {
         let database = Postgres::open(address, "chat", &migrations(), config).await?;
+        Ok(Self::of(database, config))
+    }
+
+    /// Connects for who only looks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Postgres::open_as_is`].
+    pub async fn open_as_is(address: &Address, config: &Config) -> Result<Self, Error> {
+        let database = Postgres::open_as_is(address, "chat", &migrations(), config).await?;
+        Ok(Self::of(database, config))
+    }
+
+    fn of(database: Postgres, config: &Config) -> Self {
         // Half of the connections: the others are for those who read.
-        Ok(Self { database, appends_at_once: (config.connections_max / 2).max(1) })
+        Self { database, appends_at_once: (config.connections_max / 2).max(1) }
     }
 }
 
@@ -99,8 +113,34 @@ impl Store for PostgresStore {
         Ok(Counts { rooms: seq(&row, "rooms"), events: seq(&row, "events") })
     }
 
+    async fn check_invariants(&self) -> Result<Vec<String>, Error> {
+        // Of one moment, so that rooms and events fit each other.
+        let transaction = self.database.begin_snapshot().await?;
+        let looked = async {
+            let broken = transaction.query(queries::list_broken_rooms.postgres, &[&i64::from(FINDINGS_MAX)]).await?;
+            let doubled = transaction.query(queries::list_doubled_messages.postgres, &[&i64::from(FINDINGS_MAX)]).await?;
+            Ok::<_, Error>((broken, doubled))
+        };
+        let looked = looked.await;
+        let (broken, doubled) = transaction.end(looked).await?;
+        let doubled =
+            doubled.iter().map(|row| doubled_message(row.get("room"), row.get("sender"), row.get("client_id"), row.get("copies")));
+        Ok(broken.iter().map(|row| broken_room(row).to_string()).chain(doubled).collect())
+    }
+
     async fn check(&self) -> Check {
         self.database.check()
+    }
+}
+
+fn broken_room(row: &Row) -> BrokenRoom {
+    BrokenRoom {
+        room: row.get("room"),
+        head: row.get("head"),
+        seqs: row.get("seqs"),
+        events: row.get("events"),
+        first: row.get("first"),
+        last: row.get("last"),
     }
 }
 

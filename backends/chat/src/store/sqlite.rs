@@ -12,7 +12,7 @@ use kit::problem::FieldError;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Appended, Counts, Store};
+use super::{Appended, BrokenRoom, Counts, FINDINGS_MAX, Store, doubled_message};
 use crate::model::{Draft, Event, Room, RoomName};
 use crate::queries;
 
@@ -41,6 +41,15 @@ impl SqliteStore {
     /// As [`Sqlite::open`].
     pub fn open(folder: &Path) -> Result<Self, Error> {
         Ok(Self { database: Sqlite::open(folder, "chat", &migrations())? })
+    }
+
+    /// Opens it for who only looks, also while another process has it. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sqlite::open_as_is`].
+    pub fn open_as_is(folder: &Path) -> Result<Self, Error> {
+        Ok(Self { database: Sqlite::open_as_is(folder, "chat", &migrations())? })
     }
 }
 
@@ -102,9 +111,33 @@ impl Store for SqliteStore {
         self.database.read(move |connection| Ok(connection.query_row(queries::count_rooms.sqlite.text, [], count)?)).await
     }
 
+    async fn check_invariants(&self) -> Result<Vec<String>, Error> {
+        let mut findings = self.database.check_integrity().await?;
+        findings.extend(self.database.read(broken_promises).await?);
+        Ok(findings)
+    }
+
     async fn check(&self) -> Check {
         self.database.check().await
     }
+}
+
+/// Of one moment, so that rooms and events fit each other.
+fn broken_promises(connection: &Connection) -> Result<Vec<String>, Error> {
+    let transaction = connection.unchecked_transaction()?;
+    let mut broken = transaction.prepare_cached(queries::list_broken_rooms.sqlite.text)?;
+    let room = |row: &Row<'_>| {
+        let (room, head, seqs) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(BrokenRoom { room, head, seqs, events: row.get(3)?, first: row.get(4)?, last: row.get(5)? }.to_string())
+    };
+    let broken = broken.query_map([FINDINGS_MAX], room)?.collect::<Result<Vec<_>, _>>()?;
+    let mut doubled = transaction.prepare_cached(queries::list_doubled_messages.sqlite.text)?;
+    let message = |row: &Row<'_>| {
+        let (room, sender, client_id): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(doubled_message(&room, &sender, &client_id, row.get(3)?))
+    };
+    let doubled = doubled.query_map([FINDINGS_MAX], message)?.collect::<Result<Vec<_>, _>>()?;
+    Ok([broken, doubled].concat())
 }
 
 /// Gives a draft its `seq`, unless it has one. Under the single writer, so nothing comes between the statements.
@@ -160,4 +193,15 @@ mod tests {
     }
 
     crate::store::contract::store_contract!(store());
+
+    #[tokio::test]
+    async fn a_log_that_is_not_what_is_promised_is_told() {
+        let (_folder, store) = store();
+        let database = store.database.clone();
+        let spoil = async |statements: &str| {
+            let statements = format!("drop index events_by_client_id; {statements}");
+            database.write(move |connection| Ok(connection.execute_batch(&statements)?)).await.expect("spoilt");
+        };
+        crate::store::contract::a_log_that_is_not_what_is_promised_is_told(std::sync::Arc::new(store), spoil).await;
+    }
 }

@@ -53,6 +53,10 @@ impl Store for Slow {
         unreachable!("it is asked for one user only")
     }
 
+    async fn check_invariants(&self) -> Result<Vec<String>, Error> {
+        unreachable!("it is asked for one user only")
+    }
+
     async fn check(&self) -> Check {
         Check::pass()
     }

@@ -21,6 +21,7 @@ macro_rules! store_contract {
             a_change_needs_the_version_it_was_made_for,
             nobody_unknown_can_be_changed_or_deleted,
             a_deleted_user_is_gone_and_his_address_free,
+            what_the_store_did_breaks_no_invariant,
         }
     };
     ($make:expr; $($test:ident),+ $(,)?) => {
@@ -144,4 +145,22 @@ pub(crate) async fn a_deleted_user_is_gone_and_his_address_free(store: &dyn Stor
     assert_eq!(store.find_user(ada.id).await.unwrap(), None);
     assert!(matches!(store.delete_user(ada.id, Conditions::default()).await, Err(Error::NotFound)));
     insert(store, "Ada again", "ada@example.com").await;
+}
+
+pub(crate) async fn what_the_store_did_breaks_no_invariant(store: &dyn Store) {
+    assert_eq!(store.check_invariants().await.unwrap(), [""; 0], "of an empty store");
+    let ada = insert(store, "Ada", "ada@example.com").await;
+    insert(store, "Bob", "bob@example.com").await;
+    store.update_user(ada.id, rename("A"), Conditions::default(), LATER).await.unwrap();
+    store.delete_user(ada.id, Conditions::default()).await.unwrap();
+    assert_eq!(store.check_invariants().await.unwrap(), [""; 0]);
+}
+
+/// Not every engine can be brought to have an address twice in the table as it is, so `spoil` first takes away what prevents it.
+pub(crate) async fn an_address_that_is_there_twice_is_told(store: &dyn Store, spoil: impl AsyncFnOnce(&str)) {
+    for (name, email) in [("Ada", "ada@example.com"), ("Bob", "bob@example.com"), ("Carl", "carl@example.com")] {
+        insert(store, name, email).await;
+    }
+    spoil("update users set email_key = 'ada@example.com' where name = 'Bob'").await;
+    assert_eq!(store.check_invariants().await.unwrap(), ["the address ada@example.com is that of 2 users"]);
 }

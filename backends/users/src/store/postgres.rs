@@ -8,7 +8,7 @@ use kit::health::Check;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Conditions, Page, Store};
+use super::{Conditions, FINDINGS_MAX, Page, Store, doubled_address};
 use crate::model::{Change, Email, Name, User};
 use crate::{Error, queries};
 
@@ -34,6 +34,15 @@ impl PostgresStore {
     /// As [`Postgres::open`].
     pub async fn open(address: &Address, config: &Config) -> Result<Self, database::Error> {
         Ok(Self { database: Postgres::open(address, "users", &migrations(), config).await? })
+    }
+
+    /// Connects for who only looks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Postgres::open_as_is`].
+    pub async fn open_as_is(address: &Address, config: &Config) -> Result<Self, database::Error> {
+        Ok(Self { database: Postgres::open_as_is(address, "users", &migrations(), config).await? })
     }
 }
 
@@ -74,6 +83,11 @@ impl Store for PostgresStore {
         let transaction = self.database.begin().await?;
         let deleted = delete_user(&transaction, id, &conditions).await;
         transaction.end(deleted).await
+    }
+
+    async fn check_invariants(&self) -> Result<Vec<String>, Error> {
+        let doubled = self.database.query(queries::list_doubled_addresses.postgres, &[&i64::from(FINDINGS_MAX)]).await?;
+        Ok(doubled.iter().map(|row| doubled_address(row.get("email_key"), row.get("users"))).collect())
     }
 
     async fn check(&self) -> Check {
@@ -131,4 +145,14 @@ pub(crate) mod tests {
     }
 
     crate::store::contract::store_contract!(store().await);
+
+    #[tokio::test]
+    async fn an_address_that_is_there_twice_is_told() {
+        let (database, store) = store().await;
+        let spoil = async |statement: &str| {
+            let unbound = "set search_path = users; alter table users drop constraint users_email_key_key";
+            database.run(&format!("{unbound}; {statement}"));
+        };
+        crate::store::contract::an_address_that_is_there_twice_is_told(&store, spoil).await;
+    }
 }

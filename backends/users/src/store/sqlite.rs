@@ -10,7 +10,7 @@ use kit::health::Check;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::{Conditions, Page, Store};
+use super::{Conditions, FINDINGS_MAX, Page, Store, doubled_address};
 use crate::model::{Change, Email, Name, User};
 use crate::{Error, queries};
 
@@ -36,6 +36,15 @@ impl SqliteStore {
     /// As [`Sqlite::open`].
     pub fn open(folder: &Path) -> Result<Self, database::Error> {
         Ok(Self { database: Sqlite::open(folder, "users", &migrations())? })
+    }
+
+    /// Opens it for who only looks, also while another process has it. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sqlite::open_as_is`].
+    pub fn open_as_is(folder: &Path) -> Result<Self, database::Error> {
+        Ok(Self { database: Sqlite::open_as_is(folder, "users", &migrations())? })
     }
 }
 
@@ -99,6 +108,17 @@ impl Store for SqliteStore {
         delete.await?
     }
 
+    async fn check_invariants(&self) -> Result<Vec<String>, Error> {
+        let mut findings = self.database.check_integrity().await?;
+        let doubled = self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(queries::list_doubled_addresses.sqlite.text)?;
+            let rows = statement.query_map([FINDINGS_MAX], |row| Ok(doubled_address(row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        });
+        findings.extend(doubled.await?);
+        Ok(findings)
+    }
+
     async fn check(&self) -> Check {
         self.database.check().await
     }
@@ -158,4 +178,16 @@ mod tests {
     }
 
     crate::store::contract::store_contract!(store());
+
+    #[tokio::test]
+    async fn an_address_that_is_there_twice_is_told() {
+        let (_folder, store) = store();
+        let database = store.database.clone();
+        let spoil = async |statement: &str| {
+            let unbound = "create table copy as select * from users; drop table users; alter table copy rename to users";
+            let statements = format!("{unbound}; {statement}");
+            database.write(move |connection| Ok(connection.execute_batch(&statements)?)).await.expect("spoilt");
+        };
+        crate::store::contract::an_address_that_is_there_twice_is_told(&store, spoil).await;
+    }
 }

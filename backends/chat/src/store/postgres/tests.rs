@@ -41,3 +41,12 @@ async fn a_room_that_another_makes_meanwhile_is_written_into_once() {
     make.join().expect("the statement is fine");
     assert_eq!(database.run("select seq from chat.events where room = 'a'"), [["1"]]);
 }
+
+#[tokio::test]
+async fn a_log_that_is_not_what_is_promised_is_told() {
+    let (database, store) = store().await;
+    let spoil = async |statements: &str| {
+        database.run(&format!("set search_path = chat; drop index events_by_client_id; {statements}"));
+    };
+    crate::store::contract::a_log_that_is_not_what_is_promised_is_told(std::sync::Arc::new(store), spoil).await;
+}
