@@ -14,11 +14,11 @@ run: ## Start everything on port 8080 (SQLite in ./data, nothing else needed)
 	@cargo run --release
 
 test: ## All tests, with the minutes of each part
-	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so
+	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so pg_dump
 	@deploy/tests servers kit users chat analytics gateway superapp
 
 test-users: ## The users backend and the kit under it
-	@deploy/need cargo cc cmake postgres redis-server
+	@deploy/need cargo cc cmake postgres pg_dump redis-server
 	@deploy/tests kit users
 
 test-chat: ## The chat backend
@@ -34,7 +34,7 @@ test-gateway: ## The gateway
 	@deploy/tests gateway
 
 test-system: ## The whole system from outside, the README, and the structure
-	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so
+	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so pg_dump
 	@deploy/tests superapp
 
 chaos: ## Ten minutes of chat while everything around it breaks; CHAOS_SECONDS and CHAOS_SEED choose

@@ -7,9 +7,12 @@ use clap::{Parser, Subcommand};
 use crate::roles::Role;
 use crate::settings::Sources;
 
+/// Where to read on.
+const AFTER_HELP: &str = "Backups, and how to practise a restore: docs/backups.md. PostgreSQL and Redis: docs/servers.md.";
+
 /// A backend for apps: accounts, chat and analytics behind one door. Without a command, everything runs in this process.
 #[derive(Parser)]
-#[command(name = "superapp", version, max_term_width = 100)]
+#[command(name = "superapp", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Args {
     #[command(flatten)]
     given: Given,
@@ -45,6 +48,33 @@ enum Written {
     Check(Given),
     /// Bring the databases to their newest schema
     Migrate(Given),
+    /// Copy all databases into a new folder, while the system runs
+    Backup {
+        /// The folder, which must not be there yet
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        #[command(flatten)]
+        given: Given,
+    },
+    /// Put a backup in the place of the databases; the system must be stopped
+    Restore {
+        /// What `superapp backup` made
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Move aside what is there
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        given: Given,
+    },
+    /// Look whether a backup is whole, or without one, whether the databases are; exits with 0 or 1
+    Verify {
+        /// What `superapp backup` made
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        #[command(flatten)]
+        given: Given,
+    },
     /// Put demo users and messages into a running system; doing it again adds nothing
     Seed {
         /// The gateway of the system
@@ -69,6 +99,9 @@ pub(crate) enum Command {
     Run(Role),
     Check,
     Migrate,
+    Backup { folder: PathBuf },
+    Restore { folder: PathBuf, force: bool },
+    Verify { folder: Option<PathBuf> },
     Seed { url: String },
     Config,
     Health { url: Option<String> },
@@ -87,6 +120,9 @@ impl Args {
                 | Written::Analytics(given)
                 | Written::Check(given)
                 | Written::Migrate(given)
+                | Written::Backup { given, .. }
+                | Written::Restore { given, .. }
+                | Written::Verify { given, .. }
                 | Written::Seed { given, .. }
                 | Written::Config(given)
                 | Written::Health { given, .. },
@@ -110,6 +146,9 @@ impl Args {
             Some(Written::Analytics(_)) => Command::Run(Role::Analytics),
             Some(Written::Check(_)) => Command::Check,
             Some(Written::Migrate(_)) => Command::Migrate,
+            Some(Written::Backup { folder, .. }) => Command::Backup { folder },
+            Some(Written::Restore { folder, force, .. }) => Command::Restore { folder, force },
+            Some(Written::Verify { folder, .. }) => Command::Verify { folder },
             Some(Written::Seed { url, .. }) => Command::Seed { url },
             Some(Written::Config(_)) => Command::Config,
             Some(Written::Health { url, .. }) => Command::Health { url },

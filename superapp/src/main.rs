@@ -4,6 +4,7 @@
 
 mod admin;
 mod args;
+mod backups;
 mod banner;
 mod client;
 mod commands;
@@ -27,6 +28,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// What is still running a second after everything was stopped is left behind.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
+/// The exit code where what was asked could not even be tried; clap has the same for what it does not understand.
+const REFUSED: u8 = 2;
 
 fn main() -> ExitCode {
     let args = <Args as clap::Parser>::parse();
@@ -36,7 +39,7 @@ fn main() -> ExitCode {
             for line in format!("{error:#}").lines() {
                 eprintln!("superapp: {line}");
             }
-            ExitCode::FAILURE
+            if backups::is_refused(&error) { ExitCode::from(REFUSED) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -51,6 +54,9 @@ fn run(args: Args) -> anyhow::Result<()> {
             runtime(roles::run(settings, role))
         }
         Command::Migrate => runtime(commands::migrate::run(Settings::load(&sources)?)),
+        Command::Backup { folder } => runtime(commands::backup::run(Settings::load(&sources)?, &folder)),
+        Command::Restore { folder, force } => runtime(commands::restore::run(Settings::load(&sources)?, &folder, force)),
+        Command::Verify { folder } => runtime(commands::verify::run(Settings::load(&sources)?, folder)),
         Command::Check => commands::check::run(&sources),
         Command::Config => commands::config::run(),
         Command::Seed { url } => runtime(commands::seed::run(url)),

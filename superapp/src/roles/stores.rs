@@ -6,9 +6,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use futures_util::future::OptionFuture;
 use kit::database::Error;
+use kit::database::postgres::Config;
 
 use crate::roles::Role;
 use crate::settings::{Data, Place};
+
+/// How long a look at everything may take.
+const LOOKING_MS: u64 = 6 * 60 * 60 * 1000;
 
 /// Open stores; a role that is not played has none.
 pub(crate) struct Stores {
@@ -19,14 +23,14 @@ pub(crate) struct Stores {
 
 /// Opens a backend's store where its data is. The backends know nothing of each other, so their stores have no common type.
 macro_rules! open {
-    ($backend:ident, $place:expr, $config:expr, $is_played:expr) => {
+    ($backend:ident, $how:ident, $place:expr, $config:expr, $is_played:expr) => {
         async {
             if !$is_played {
                 return Ok::<Option<Arc<dyn $backend::store::Store>>, anyhow::Error>(None);
             }
             Ok(Some(match &$place {
-                Place::Folder(folder) => Arc::new(in_folder(folder, $backend::store::sqlite::SqliteStore::open).await?),
-                Place::Server(address) => Arc::new($backend::store::postgres::PostgresStore::open(address, $config).await?),
+                Place::Folder(folder) => Arc::new(in_folder(folder, $backend::store::sqlite::SqliteStore::$how).await?),
+                Place::Server(address) => Arc::new($backend::store::postgres::PostgresStore::$how(address, $config).await?),
             }))
         }
     };
@@ -40,11 +44,42 @@ impl Stores {
     /// What the first one that failed says: in use, damaged, not writable, not reachable.
     pub(crate) async fn open(data: &Data, role: Role) -> anyhow::Result<Self> {
         let (users, chat, analytics) = tokio::try_join!(
-            open!(users, data.users, &data.database, role.plays(Role::Users)),
-            open!(chat, data.chat, &data.database, role.plays(Role::Chat)),
-            open!(analytics, data.analytics, &data.database, role.plays(Role::Analytics)),
+            open!(users, open, data.users, &data.database, role.plays(Role::Users)),
+            open!(chat, open, data.chat, &data.database, role.plays(Role::Chat)),
+            open!(analytics, open, data.analytics, &data.database, role.plays(Role::Analytics)),
         )?;
         Ok(Self { users, chat, analytics })
+    }
+
+    /// Opens them for who only looks, also while others use them; nothing is made or migrated.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stores::open`], and what is not at head.
+    pub(crate) async fn look(data: &Data, role: Role) -> anyhow::Result<Self> {
+        // Whoever looks at everything takes his time.
+        let patient = Config { statement_timeout_ms: LOOKING_MS, idle_in_transaction_timeout_ms: LOOKING_MS, ..data.database.clone() };
+        let (users, chat, analytics) = tokio::try_join!(
+            open!(users, open_as_is, data.users, &patient, role.plays(Role::Users)),
+            open!(chat, open_as_is, data.chat, &patient, role.plays(Role::Chat)),
+            open!(analytics, open_as_is, data.analytics, &patient, role.plays(Role::Analytics)),
+        )?;
+        Ok(Self { users, chat, analytics })
+    }
+
+    /// What is stored in them that must not be, a sentence each.
+    pub(crate) async fn check_invariants(&self) -> anyhow::Result<Vec<String>> {
+        let mut findings = Vec::new();
+        if let Some(store) = &self.users {
+            findings.extend(store.check_invariants().await?);
+        }
+        if let Some(store) = &self.chat {
+            findings.extend(store.check_invariants().await?);
+        }
+        if let Some(store) = &self.analytics {
+            findings.extend(store.check_invariants().await?);
+        }
+        Ok(findings)
     }
 
     /// What is in them, in a few words each, for the banner; nothing of one that cannot say so now.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::http::{Reply, raw};
-use super::process::{Process, Ready};
+use super::process::{Exit, Process, Ready, superapp};
 use super::socket::Socket;
 use super::{LIMIT, eventually};
 
@@ -355,6 +355,58 @@ impl System {
     /// Waits until the process that plays `role` has ended by itself; its exit code.
     pub(crate) async fn exit_code(&mut self, role: Role) -> Option<i32> {
         self.processes.remove(&(self.player(role), 0)).expect("it runs").ended().await
+    }
+
+    /// Stops everything politely; [`System::start_all`] starts it again, on the same addresses.
+    pub(crate) async fn stop_all(&mut self) {
+        for role in self.players().into_iter().rev() {
+            self.stop(role).await;
+        }
+    }
+
+    /// Starts everything that was stopped, and waits until the gateway says that it is well.
+    pub(crate) async fn start_all(&mut self) {
+        for role in self.players() {
+            self.start(role).await;
+        }
+        eventually("it is well again", async || self.get("/").await.json()["status"] == "pass").await;
+    }
+
+    fn players(&self) -> Vec<Role> {
+        if self.is_all_in_one() { vec![Role::Gateway] } else { Role::ALL.to_vec() }
+    }
+
+    /// Runs a command on the data of this system, such as `["backup", "/somewhere"]`, to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Exit {
+        let path = std::env::var("PATH").unwrap();
+        self.run_with(arguments, &[("PATH", &path)]).await
+    }
+
+    /// The same with this environment, and nothing else in it but where the data is.
+    pub(crate) async fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Exit {
+        let place = self.place();
+        let mut environment = environment.to_vec();
+        environment.push((place.0, &place.1));
+        superapp(arguments, &environment).await
+    }
+
+    /// Where the data is, as the environment tells it.
+    pub(crate) fn place(&self) -> (&'static str, String) {
+        match &self.servers {
+            None => ("SUPERAPP__DATA_DIR", self.data_dir().display().to_string()),
+            Some(_) => ("DATABASE_URL", self.database_url()),
+        }
+    }
+
+    /// Removes all data, as a lost disk does. Nothing may be running.
+    pub(crate) fn wipe(&self) {
+        if self.is_production() {
+            self.sql("drop schema users, chat, analytics cascade");
+            return;
+        }
+        for entry in std::fs::read_dir(self.data_dir()).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
     }
 
     /// Lets no process write beyond this place in a file, as if the disk were full; `None` lifts it.

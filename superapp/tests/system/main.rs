@@ -10,6 +10,7 @@
 mod support;
 
 mod analytics;
+mod backups;
 mod chat;
 mod faults;
 mod gateway;
