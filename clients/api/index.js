@@ -32,7 +32,16 @@ export { memoryStorage } from './lib/storage.js';
 /** @typedef {import('./lib/analytics.js').Analytics} Analytics */
 /** @typedef {import('./lib/storage.js').Storage} Storage */
 /** @typedef {import('./lib/clock.js').Clock} Clock */
-/** @typedef {ReturnType<typeof createClient>} SuperApp */
+
+/**
+ * @typedef {object} SuperApp
+ * @property {string} url Where it is, without a slash at the end.
+ * @property {Users} users
+ * @property {Chat} chat
+ * @property {Analytics} analytics
+ * @property {(options?: { signal?: AbortSignal }) => Promise<Health>} health The health of every service and replica; `fail` is an
+ *   answer too.
+ */
 
 /**
  * @typedef {object} ClientOptions
@@ -47,21 +56,18 @@ export { memoryStorage } from './lib/storage.js';
  * @property {Clock} [clock] Time and chance, for tests.
  */
 
-/** @param {ClientOptions} options */
+/**
+ * @param {ClientOptions} options
+ * @returns {SuperApp}
+ */
 export function createClient({ url, fetch, WebSocket, storage = defaultStorage(), timeoutMs, answerMs, analytics, clock = systemClock }) {
   const http = createHttp({ url, fetch, clock, timeoutMs });
+  /** @type {SuperApp} */
   const client = {
     url: http.base,
     users: createUsers(http),
     chat: createChat({ http, WebSocket, storage, clock, answerMs }),
     analytics: createAnalytics({ http, storage, clock, ...analytics }),
-
-    /**
-     * The health of every service and replica. `fail` is an answer too.
-     *
-     * @param {{ signal?: AbortSignal }} [options]
-     * @returns {Promise<Health>}
-     */
     health: async (options = {}) => (await http.request('GET', '/', { ...options, accept: [503] })).body,
   };
   // In a browser, what was tracked last goes out with the page. Phones end a page without more than hiding it.

@@ -3,10 +3,13 @@
 import WebSocket from 'ws';
 import { createClient as createPlainClient } from './index.js';
 
-export { SuperAppError, memoryStorage } from './index.js';
+export * from './index.js';
 export { fileStorage } from './lib/node/file_storage.js';
 
-/** @param {import('./index.js').ClientOptions} options */
+/**
+ * @param {import('./index.js').ClientOptions} options
+ * @returns {import('./index.js').SuperApp}
+ */
 export function createClient(options) {
   const client = createPlainClient({ WebSocket, ...options });
   // Node has nothing left to do: once is enough, or a server that is away would keep the process alive.

@@ -65,6 +65,7 @@ export function createChat({ http, WebSocket, storage, clock, answerMs = 10_000 
      * Connects a user; returns at once, and stays connected until it is closed or the signal aborted.
      *
      * @param {{ user: string, signal?: AbortSignal }} options
+     * @returns {import('./chat/connection.js').Connection}
      */
     connect({ user, signal }) {
       const Class = WebSocket ?? globalThis.WebSocket;

@@ -247,6 +247,7 @@ export function createConnection({ user, base, WebSocket, clock, storage, answer
      *
      * @param {string} name
      * @param {{ after?: number }} [options]
+     * @returns {import('./room.js').Room}
      */
     room(name, { after } = {}) {
       if (closed) throw closed;
