@@ -15,6 +15,7 @@ import { storedList } from './storage.js';
  * @property {{ event: TrackedEvent, code: string, detail: string }} rejected The server does not take this one, ever.
  * @property {{ events: TrackedEvent[] }} dropped Too many waited; these were the oldest.
  * @property {{ accepted: number, duplicates: number }} flushed
+ * @property {number} waiting So many events wait now.
  * @property {unknown} storage The storage failed; everything goes on in memory.
  */
 /** @typedef {ReturnType<typeof createAnalytics>} Analytics */
@@ -53,7 +54,9 @@ export function createAnalytics({ http, storage, clock, flushAtEvents = 50, flus
   const loaded = stored.read().then((before) => {
     const known = new Set(waiting.map((event) => event.id));
     waiting = [...before.filter((event) => !known.has(event.id)), ...waiting];
-    if (before.length > 0) schedule(flushAfterMs);
+    if (before.length === 0) return;
+    events.emit('waiting', waiting.length);
+    schedule(flushAfterMs);
   });
 
   /** @param {number} ms */
@@ -66,6 +69,7 @@ export function createAnalytics({ http, storage, clock, flushAtEvents = 50, flus
     const gone = new Set(ids);
     waiting = waiting.filter((event) => !gone.has(event.id));
     void stored.remove(gone);
+    events.emit('waiting', waiting.length);
   }
 
   function store() {
@@ -157,6 +161,7 @@ export function createAnalytics({ http, storage, clock, flushAtEvents = 50, flus
         forget(dropped.map((each) => each.id));
         events.emit('dropped', { events: dropped });
       }
+      events.emit('waiting', waiting.length);
       if (unstored.length === 1) void Promise.resolve().then(store);
       if (waiting.length === flushAtEvents) void flush().catch(() => {});
       else schedule(flushAfterMs);
@@ -174,7 +179,7 @@ export function createAnalytics({ http, storage, clock, flushAtEvents = 50, flus
     },
 
     /**
-     * `rejected` · `dropped` · `flushed` · `storage`
+     * `rejected` · `dropped` · `flushed` · `waiting` · `storage`
      *
      * @template {keyof AnalyticsEvents} Name
      * @param {Name} event

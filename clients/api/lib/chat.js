@@ -50,7 +50,7 @@ export function createChat({ http, WebSocket, storage, clock, answerMs = 10_000 
     status: async (options = {}) => (await http.request('GET', '/chat', options)).body,
 
     /**
-     * Says one thing without a connection. Repeat it with the same `id` when you do not know whether it arrived.
+     * Says one thing without a connection. The `id` makes it safe to repeat, which is done a few times where it may help.
      *
      * @param {string} room
      * @param {{ user: string, text: string, id?: string }} message
@@ -58,7 +58,7 @@ export function createChat({ http, WebSocket, storage, clock, answerMs = 10_000 
      * @returns {Promise<Schemas['Ack']>}
      */
     async send(room, { user, text, id = newId(clock) }, { signal } = {}) {
-      return (await http.request('POST', path(room), { body: { user, text, id }, signal })).body;
+      return (await http.request('POST', path(room), { body: { user, text, id }, signal, isRepeatable: true })).body;
     },
 
     /**

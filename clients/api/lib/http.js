@@ -12,6 +12,7 @@ import { delay, limited, throwIfAborted } from './signals.js';
  * @property {unknown} [body] Sent as JSON.
  * @property {Record<string, string>} [headers]
  * @property {AbortSignal} [signal]
+ * @property {boolean} [isRepeatable] Sent twice it does what it does once; a GET is so anyway.
  * @property {boolean} [keepalive] The request outlives the page.
  * @property {readonly number[]} [accept] Statuses besides 2xx that are an answer, unless they come with a problem.
  */
@@ -19,7 +20,7 @@ import { delay, limited, throwIfAborted } from './signals.js';
 /** @typedef {{ status: number, headers: Headers, body: any }} Answer */
 /** @typedef {ReturnType<typeof createHttp>} Http */
 
-/** How often a GET is tried again, and the longest wait before. */
+/** How often a request is tried again, and the longest wait before. */
 const RETRIES = 2;
 const RETRY_WAIT_MS = 5_000;
 
@@ -75,7 +76,7 @@ export function createHttp({ url, fetch, clock, timeoutMs = 15_000 }) {
      */
     async request(method, path, options = {}) {
       // Only what changes nothing is repeated without being asked to.
-      const retries = method === 'GET' ? RETRIES : 0;
+      const retries = method === 'GET' || options.isRepeatable ? RETRIES : 0;
       for (let attempt = 0; ; attempt += 1) {
         try {
           return await once(method, path, options);

@@ -37,6 +37,8 @@ export function createOutbox({ clock, storage, key, onChange, onRefused, onStora
   const pauses = new Map();
   /** @type {((frame: import('./socket.js').Frame) => void) | undefined} */
   let transmit;
+  /** @type {SuperAppError | undefined} */
+  let closed;
 
   function pump() {
     for (const message of waiting) {
@@ -93,6 +95,7 @@ export function createOutbox({ clock, storage, key, onChange, onRefused, onStora
      */
     send(room, text, { id = newId(clock), signal }) {
       return new Promise((resolve, reject) => {
+        if (closed) return reject(closed);
         if (signal?.aborted) return reject(aborted(signal.reason));
         if (!isUnicode(text)) return reject(new SuperAppError('invalid_text', 'the text is not valid Unicode'));
         if (waiting.length >= WAITING_MAX) return reject(new SuperAppError('outbox_full', `${WAITING_MAX} messages wait already`));
@@ -168,6 +171,7 @@ export function createOutbox({ clock, storage, key, onChange, onRefused, onStora
 
     /** Nobody waits any longer; what is stored stays for the next time. */
     close(/** @type {SuperAppError} */ error) {
+      closed = error;
       this.offline();
       for (const sender of [...senders.values()]) sender.reject(error);
       senders.clear();
