@@ -13,8 +13,8 @@ export async function layWire(t, url) {
   const pairs = new Set();
   /** @type {'whole' | 'cut' | 'held'} */
   let state = 'whole';
-  /** Bytes that came from the server, as text, for those who look for a frame in it. */
-  let seen = '';
+  /** What the server is waited for to say. @type {{ text: string, tail: string, seen: boolean }[]} */
+  const watched = [];
 
   const server = createServer({ pauseOnConnect: true }, (near) => {
     near.on('error', () => {});
@@ -24,7 +24,11 @@ export async function layWire(t, url) {
     pairs.add(pair);
     far.on('error', () => {});
     far.on('data', (data) => {
-      seen = (seen + data.toString('latin1')).slice(-4_000_000);
+      for (const each of watched) {
+        const said = each.tail + data.toString('latin1');
+        each.seen ||= said.includes(each.text);
+        each.tail = said.slice(-each.text.length);
+      }
       if (!near.write(data)) far.pause();
     });
     near.on('drain', () => state === 'whole' && far.resume());
@@ -49,7 +53,12 @@ export async function layWire(t, url) {
 
   return {
     url: `http://127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (server.address()).port}`,
-    saw: (/** @type {string} */ text) => seen.includes(text),
+    /** Whether the server says this, from now on. @param {string} text */
+    watch(text) {
+      const watch = { text, tail: '', seen: false };
+      watched.push(watch);
+      return watch;
+    },
     /** Connections: how many go through it. */
     get connections() {
       return pairs.size;
