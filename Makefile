@@ -1,10 +1,11 @@
 # What one does here most. Each target fetches what it needs and says so; `make` alone shows them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-users test-chat test-analytics test-gateway test-system chaos check bench fmt
+.PHONY: help run test test-users test-chat test-analytics test-gateway test-system test-clients chaos check bench fmt
 
 # rustup installs into a place that a shell opened before does not look at yet.
-export PATH := $(PATH):$(HOME)/.cargo/bin
+# A Node that deploy/need had to fetch is in target/node.
+export PATH := $(CURDIR)/target/node/node_modules/.bin:$(PATH):$(HOME)/.cargo/bin
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +16,7 @@ run: ## Start everything on port 8080 (SQLite in ./data, nothing else needed)
 
 test: ## All tests, with the minutes of each part
 	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so pg_dump
-	@deploy/tests servers kit users chat analytics gateway superapp
+	@deploy/tests servers kit users chat analytics gateway superapp clients
 
 test-users: ## The users backend and the kit under it
 	@deploy/need cargo cc cmake postgres pg_dump redis-server
@@ -36,6 +37,10 @@ test-gateway: ## The gateway
 test-system: ## The whole system from outside, the README, and the structure
 	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so pg_dump
 	@deploy/tests superapp
+
+test-clients: ## The clients against a running superapp, and their package
+	@deploy/need cargo cc cmake node npm
+	@deploy/tests clients
 
 chaos: ## Ten minutes of chat while everything around it breaks; CHAOS_SECONDS and CHAOS_SEED choose
 	@deploy/need cargo cc cmake postgres redis-server
