@@ -12,6 +12,7 @@ mod handlers;
 mod happenings;
 mod intake;
 mod model;
+mod operations;
 mod queries;
 mod routes;
 pub mod store;
@@ -61,7 +62,7 @@ pub async fn serve(analytics: Analytics, listeners: Vec<TcpListener>, shutdown: 
     let stop = CancellationToken::new();
     let http = analytics.config.http.clone();
     let answering = async {
-        kit::http::serve("analytics", http, listeners, routes::routes(analytics), shutdown).await;
+        kit::http::serve("analytics", http, listeners, routes::table(analytics).into_routes(), shutdown).await;
         stop.cancel();
     };
     tokio::join!(answering, listener.run(&stop));

@@ -1,16 +1,13 @@
 //! The web side of analytics, all of it.
 
-use kit::http::{Response, accepted, any_of, body, health_routes, method_not_allowed, ok, query, route};
+use kit::http::{Table, accepted, body, ok, query};
 use warp::Filter;
-use warp::filters::BoxedFilter;
 
-use crate::{Analytics, handlers};
+use crate::{Analytics, handlers, operations};
 
 /// Everything this backend answers.
-pub(crate) fn routes(analytics: Analytics) -> BoxedFilter<(Response,)> {
+pub(crate) fn table(analytics: Analytics) -> Table {
     let body = body(analytics.config.body_bytes_max);
-    let summary = warp::path!("analytics");
-    let events = warp::path!("analytics" / "events");
     let health = {
         let analytics = analytics.clone();
         move || {
@@ -18,17 +15,13 @@ pub(crate) fn routes(analytics: Analytics) -> BoxedFilter<(Response,)> {
             async move { analytics.health().await }
         }
     };
+    let accept_events = operations::accept_events(&analytics.config);
+    let mut table = Table::new("analytics", operations::SCHEMAS);
+    table.schema_mut("EventBatch")["anyOf"][1]["maxItems"] = analytics.config.batch_events_max.into();
     let analytics = warp::any().map(move || analytics.clone());
 
-    let get = summary.and(warp::get()).and(query()).and(analytics.clone()).then(handlers::get_summary).map(ok);
-    let accept = events.and(warp::post()).and(body).and(analytics).then(handlers::accept_events).map(accepted);
-
-    let mut routes = vec![
-        route("GET /analytics", get),
-        method_not_allowed(summary, "GET, HEAD"),
-        route("POST /analytics/events", accept),
-        method_not_allowed(events, "POST"),
-    ];
-    routes.extend(health_routes(health));
-    any_of(routes)
+    table
+        .on(operations::get_summary(), |at| at.and(query()).and(analytics.clone()).then(handlers::get_summary).map(ok))
+        .on(accept_events, |at| at.and(body).and(analytics).then(handlers::accept_events).map(accepted))
+        .health(health)
 }

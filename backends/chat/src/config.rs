@@ -46,3 +46,26 @@ impl Config {
         Duration::from_secs(self.silence_s.get())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    /// Settings that suit a test.
+    pub(crate) fn config() -> super::Config {
+        let config = serde_json::json!({
+            "http": { "header_timeout_s": 10, "connections_max": 10 },
+            "body_bytes_max": 65536,
+            "frame_bytes_max": 65536,
+            "text_bytes_max": 8192,
+            "rate_per_second": 20,
+            "rate_burst": 40,
+            "rooms_per_socket_max": 4,
+            "sockets_max": 10,
+            "heartbeat_s": 25,
+            "silence_s": 55,
+            "ring_events": 64,
+            "refill_events_max": 256,
+            "reconnect_after_ms": [700, 9000],
+        });
+        serde_json::from_value(config).expect("settings")
+    }
+}

@@ -7,7 +7,7 @@ mod send_message;
 
 pub(crate) use get_chat::get_chat;
 pub(crate) use list_messages::list_messages;
-pub(crate) use list_rooms::list_rooms;
+pub(crate) use list_rooms::{ROOMS_DEFAULT, ROOMS_MAX, list_rooms};
 pub(crate) use send_message::send_message;
 
 /// Messages in a page, where not said otherwise.

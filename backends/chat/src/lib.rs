@@ -10,6 +10,7 @@ mod handlers;
 mod hub;
 mod limits;
 mod model;
+mod operations;
 mod queries;
 mod replica;
 mod routes;
@@ -57,7 +58,7 @@ pub async fn serve(chat: Chat, listeners: Vec<TcpListener>, shutdown: impl Futur
         shutdown.await;
         leaving.say_goodbye();
     };
-    kit::http::serve("chat", http, listeners, routes::routes(replica.clone()), shutdown).await;
+    kit::http::serve("chat", http, listeners, routes::table(replica.clone()).into_routes(), shutdown).await;
     replica.sockets_closed().await;
     drop(work);
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Bytes of a room's or a user's name, and of a client's message id, at most.
 const NAME_BYTES_MAX: usize = 64;
 
-/// A room's name: `[a-z0-9._-]{1,64}`.
+/// A room's name: `[a-z0-9._-]{1,64}`, but not `.` or `..`, which no path can name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RoomName(Arc<str>);
@@ -50,10 +50,11 @@ impl TryFrom<String> for RoomName {
 
     fn try_from(text: String) -> Result<Self, FieldError> {
         let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-        if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_allowed) {
+        let is_dots = matches!(text.as_str(), "." | "..");
+        if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_allowed) && !is_dots {
             return Ok(Self(text.into()));
         }
-        Err(FieldError::new("/room", "invalid_room", "a room's name has 1 to 64 characters of a-z 0-9 . _ -"))
+        Err(FieldError::new("/room", "invalid_room", "a room's name has 1 to 64 characters of a-z 0-9 . _ - and is not . or .. alone"))
     }
 }
 
@@ -148,7 +149,9 @@ mod tests {
             assert!(RoomName::try_from(bad.to_owned()).is_err(), "{bad:?}");
             assert!(UserName::try_from(bad.to_owned()).is_err(), "{bad:?}");
         }
-        assert!(RoomName::try_from("Ops".to_owned()).is_err(), "a room is lower-case");
+        for (room, is_fine) in [("Ops", false), (".", false), ("..", false), ("...", true), (".a", true)] {
+            assert_eq!(RoomName::try_from(room.to_owned()).is_ok(), is_fine, "{room:?}");
+        }
     }
 
     #[test]

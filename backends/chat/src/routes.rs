@@ -1,15 +1,14 @@
 //! The web side of chat, all of it.
 
-use kit::http::{Response, any_of, body, created, health_routes, method_not_allowed, ok, problem, query, route};
+use kit::http::{Response, Table, body, created, ok, problem, query};
 use warp::Filter;
-use warp::filters::BoxedFilter;
 
 use crate::replica::Shared;
 use crate::upgrade::Handshake;
-use crate::{Error, handlers, upgrade};
+use crate::{Error, handlers, operations, upgrade};
 
 /// Everything this backend answers.
-pub(crate) fn routes(replica: Shared) -> BoxedFilter<(Response,)> {
+pub(crate) fn table(replica: Shared) -> Table {
     let body = body(replica.config.body_bytes_max);
     let health = {
         let replica = replica.clone();
@@ -18,32 +17,19 @@ pub(crate) fn routes(replica: Shared) -> BoxedFilter<(Response,)> {
             async move { replica.health().await }
         }
     };
+    let send_message = operations::send_message(&replica.config);
+    let mut table = Table::new("chat", operations::SCHEMAS);
+    table.schema_mut("ChatText")["maxLength"] = replica.config.text_bytes_max.into();
     let replica = warp::any().map(move || replica.clone());
-    let chat = warp::path!("chat");
-    let rooms = warp::path!("chat" / "rooms");
-    let messages = warp::path!("chat" / "rooms" / String / "messages");
-    let ws = warp::path!("ws");
     let handshake = warp::header::headers_cloned().and(warp::ext::optional()).map(Handshake::new);
 
-    let get = chat.and(warp::get()).and(query()).and(replica.clone()).then(handlers::get_chat).map(ok);
-    let list_rooms = rooms.and(warp::get()).and(query()).and(replica.clone()).then(handlers::list_rooms).map(ok);
-    let list = messages.and(warp::get()).and(query()).and(replica.clone()).then(handlers::list_messages).map(ok);
-    let send = messages.and(warp::post()).and(body).and(replica.clone()).then(handlers::send_message).map(created);
-    let socket = ws.and(warp::get()).and(handshake).and(query()).and(replica).map(upgrade::upgrade).map(switched);
-
-    let mut routes = vec![
-        route("GET /ws", socket),
-        method_not_allowed(ws, "GET"),
-        route("GET /chat/rooms/{room}/messages", list),
-        route("POST /chat/rooms/{room}/messages", send),
-        method_not_allowed(messages.map(|_| ()).untuple_one(), "GET, HEAD, POST"),
-        route("GET /chat/rooms", list_rooms),
-        method_not_allowed(rooms, "GET, HEAD"),
-        route("GET /chat", get),
-        method_not_allowed(chat, "GET, HEAD"),
-    ];
-    routes.extend(health_routes(health));
-    any_of(routes)
+    table
+        .on(operations::open_socket(), |at| at.and(handshake).and(query()).and(replica.clone()).map(upgrade::upgrade).map(switched))
+        .on_each(operations::list_messages(), |at| at.and(query()).and(replica.clone()).then(handlers::list_messages).map(ok))
+        .on_each(send_message, |at| at.and(body).and(replica.clone()).then(handlers::send_message).map(created))
+        .on(operations::list_rooms(), |at| at.and(query()).and(replica.clone()).then(handlers::list_rooms).map(ok))
+        .on(operations::get_chat(), |at| at.and(query()).and(replica).then(handlers::get_chat).map(ok))
+        .health(health)
 }
 
 fn switched(result: Result<http::Response<()>, Error>) -> Response {
@@ -57,5 +43,24 @@ fn switched(result: Result<http::Response<()>, Error>) -> Response {
             }
             response
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::replica::Replica;
+    use crate::store::sqlite::SqliteStore;
+
+    #[tokio::test]
+    async fn the_document_tells_what_is_routed_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Arc::new(SqliteStore::open(folder.path()).expect("a store"));
+        let bus = Arc::new(kit::bus::InProcess::default());
+        let chat = crate::Chat::new(crate::config::testing::config(), "test".to_owned(), store, bus, kit::clock::now);
+        let (replica, _work) = Replica::start(chat);
+        kit::http::testing::router_and_document_agree(table(replica)).await;
     }
 }

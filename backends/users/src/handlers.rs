@@ -11,7 +11,7 @@ pub(crate) use change_user::change_user;
 pub(crate) use create_user::create_user;
 pub(crate) use delete_user::delete_user;
 pub(crate) use get_user::{Found, get_user};
-pub(crate) use list_users::{Listed, list_users};
+pub(crate) use list_users::{LIMIT_DEFAULT, LIMIT_MAX, Listed, SEARCH_CHARS_MAX, list_users};
 pub(crate) use replace_user::replace_user;
 
 use uuid::Uuid;

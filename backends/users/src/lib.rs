@@ -10,6 +10,7 @@ mod error;
 mod flights;
 mod handlers;
 mod model;
+mod operations;
 mod queries;
 mod routes;
 pub mod store;
@@ -54,5 +55,5 @@ impl Users {
 /// Answers on `listeners` until `shutdown`, then lets the requests under way finish.
 pub async fn serve(users: Users, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()> + Send) {
     let http = users.config.http.clone();
-    kit::http::serve("users", http, listeners, routes::routes(users), shutdown).await;
+    kit::http::serve("users", http, listeners, routes::table(users).into_routes(), shutdown).await;
 }

@@ -1,20 +1,18 @@
 //! The web side of users, all of it.
 
 use http::{HeaderValue, StatusCode};
-use kit::http::{Response, any_of, body, health_routes, method_not_allowed, no_content, ok, problem, query, raw_json, route};
+use kit::http::{Response, Table, body, no_content, ok, problem, query, raw_json};
 use warp::Filter;
-use warp::filters::BoxedFilter;
 
 use crate::cached::View;
 use crate::conditions::{Conditions, etag};
 use crate::handlers::{self, Found, Listed};
-use crate::{Error, Users};
+use crate::{Error, Users, operations};
 
 /// Everything this backend answers.
-pub(crate) fn routes(users: Users) -> BoxedFilter<(Response,)> {
-    let body = body(users.config.body_bytes_max);
-    let all = warp::path!("users");
-    let one = warp::path!("users" / String);
+pub(crate) fn table(users: Users) -> Table {
+    let config = users.config.clone();
+    let body = body(config.body_bytes_max);
     let conditions = warp::header::headers_cloned().map(|headers| Conditions::of(&headers));
     let health = {
         let users = users.clone();
@@ -25,25 +23,20 @@ pub(crate) fn routes(users: Users) -> BoxedFilter<(Response,)> {
     };
     let users = warp::any().map(move || users.clone());
 
-    let create = all.and(warp::post()).and(body.clone()).and(users.clone()).then(handlers::create_user).map(created);
-    let list = all.and(warp::get()).and(query()).and(users.clone()).then(handlers::list_users).map(listed);
-    let get = one.and(warp::get()).and(conditions).and(query()).and(users.clone()).then(handlers::get_user).map(found);
-    let replace = one.and(warp::put()).and(conditions).and(body.clone()).and(users.clone()).then(handlers::replace_user).map(changed);
-    let change = one.and(warp::patch()).and(conditions).and(body).and(users.clone()).then(handlers::change_user).map(changed);
-    let delete = one.and(warp::delete()).and(conditions).and(query()).and(users).then(handlers::delete_user).map(no_content);
-
-    let mut routes = vec![
-        route("POST /users", create),
-        route("GET /users", list),
-        method_not_allowed(all, "GET, HEAD, POST"),
-        route("GET /users/{id}", get),
-        route("PUT /users/{id}", replace),
-        route("PATCH /users/{id}", change),
-        route("DELETE /users/{id}", delete),
-        method_not_allowed(one.map(|_| ()).untuple_one(), "GET, HEAD, PUT, PATCH, DELETE"),
-    ];
-    routes.extend(health_routes(health));
-    any_of(routes)
+    Table::new("users", operations::SCHEMAS)
+        .on(operations::create_user(&config), |at| at.and(body.clone()).and(users.clone()).then(handlers::create_user).map(created))
+        .on(operations::list_users(), |at| at.and(query()).and(users.clone()).then(handlers::list_users).map(listed))
+        .on_each(operations::get_user(), |at| at.and(conditions).and(query()).and(users.clone()).then(handlers::get_user).map(found))
+        .on_each(operations::replace_user(&config), |at| {
+            at.and(conditions).and(body.clone()).and(users.clone()).then(handlers::replace_user).map(changed)
+        })
+        .on_each(operations::change_user(&config), |at| {
+            at.and(conditions).and(body.clone()).and(users.clone()).then(handlers::change_user).map(changed)
+        })
+        .on_each(operations::delete_user(), |at| {
+            at.and(conditions).and(query()).and(users.clone()).then(handlers::delete_user).map(no_content)
+        })
+        .health(health)
 }
 
 fn created(result: Result<View, Error>) -> Response {

@@ -301,3 +301,9 @@ async fn every_path_says_what_it_takes() {
     assert_eq!((&problem["code"], &problem["errors"][0]["pointer"]), (&json!("invalid_event"), &json!("/name")));
     served.stop().await;
 }
+
+#[tokio::test]
+async fn the_document_tells_what_is_routed_and_nothing_else() {
+    let setup = setup();
+    kit::http::testing::router_and_document_agree(crate::routes::table(setup.analytics.clone())).await;
+}

@@ -1,12 +1,11 @@
-//! What makes a backend's `routes.rs` read as a list.
+//! Routes as warp knows them: named, tried in order, and what is said where none fits. `table` makes them.
 
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use warp::filters::BoxedFilter;
 use warp::{Filter, Rejection, Reply};
 
-use super::reply::{Response, json, problem};
-use crate::health::{Health, Status};
+use super::reply::{Response, problem};
 use crate::problem::Problem;
 
 /// A route's name in metrics and logs, such as `GET /users/{id}`.
@@ -14,7 +13,7 @@ use crate::problem::Problem;
 pub(super) struct RouteName(pub(super) &'static str);
 
 /// One route, named for metrics and logs.
-pub fn route<F, R>(name: &'static str, filter: F) -> BoxedFilter<(Response,)>
+pub(super) fn route<F, R>(name: &'static str, filter: F) -> BoxedFilter<(Response,)>
 where
     F: Filter<Extract = (R,), Error = Rejection> + Send + Sync + 'static,
     R: Reply,
@@ -27,46 +26,10 @@ where
     named.boxed()
 }
 
-/// The end of a path's routes: whatever method comes here, it is none of `allow`.
-pub fn method_not_allowed<F>(path: F, allow: &'static str) -> BoxedFilter<(Response,)>
-where
-    F: Filter<Extract = (), Error = Rejection> + Send + Sync + 'static,
-{
-    let refuse = path.map(move || {
-        let mut response = problem(plain(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("this path takes {allow}")));
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-        response
-    });
-    refuse.boxed()
-}
-
 /// Tries the routes in order; where none fits, the path is unknown.
 pub fn any_of(routes: Vec<BoxedFilter<(Response,)>>) -> BoxedFilter<(Response,)> {
     let unknown = warp::any().map(|| problem(plain(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path".to_owned())));
     routes.into_iter().rev().fold(unknown.boxed(), |rest, route| route.or(rest).unify().boxed())
-}
-
-/// `/livez`, which says that the process runs, and `/readyz`, which says what `check` finds.
-pub fn health_routes<C, F>(check: C) -> Vec<BoxedFilter<(Response,)>>
-where
-    C: Fn() -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Health> + Send + 'static,
-{
-    let live = warp::path!("livez").and(warp::get()).map(|| json(StatusCode::OK, &Health::of([])));
-    let ready = warp::path!("readyz").and(warp::get()).then(move || {
-        let health = check();
-        async move {
-            let health = health.await;
-            let can_serve = health.status != Status::Fail;
-            json(if can_serve { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &health)
-        }
-    });
-    vec![
-        route("GET /livez", live),
-        method_not_allowed(warp::path!("livez"), "GET, HEAD"),
-        route("GET /readyz", ready),
-        method_not_allowed(warp::path!("readyz"), "GET, HEAD"),
-    ]
 }
 
 /// One page at `/segment`, written anew for each request: what an operator's port shows.
@@ -80,7 +43,15 @@ where
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         response
     });
-    vec![route(name, show), method_not_allowed(path, "GET, HEAD")]
+    let refuse = path.map(|| refuse_method(HeaderValue::from_static("GET, HEAD"), "GET, HEAD"));
+    vec![route(name, show), refuse.boxed()]
+}
+
+/// What a method gets that is none of `allow`.
+pub(super) fn refuse_method(value: HeaderValue, allow: &str) -> Response {
+    let mut response = problem(plain(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("this path takes {allow}")));
+    response.headers_mut().insert(ALLOW, value);
+    response
 }
 
 fn plain(status: StatusCode, code: &'static str, detail: String) -> Problem {

@@ -134,7 +134,7 @@ mod tests {
                 "done"
             }
         });
-        let routes = super::super::route("POST /", work);
+        let routes = super::super::routes::route("POST /", work);
         let request = Request::post("/").body(http_body_util::Empty::<Bytes>::new()).expect("a request");
         let caller = tokio::spawn(answer("test", routes, request));
         begun.notified().await;

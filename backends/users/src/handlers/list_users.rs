@@ -7,9 +7,12 @@ use crate::model::User;
 use crate::store::Page;
 use crate::{Error, Users};
 
-const LIMIT_DEFAULT: u32 = 100;
-const LIMIT_MAX: u32 = 200;
-const SEARCH_BYTES_MAX: usize = 1000;
+/// Users in a page, where not said otherwise.
+pub(crate) const LIMIT_DEFAULT: u32 = 100;
+/// Users in a page at most.
+pub(crate) const LIMIT_MAX: u32 = 200;
+/// Characters of what is looked for at most.
+pub(crate) const SEARCH_CHARS_MAX: usize = 1000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,8 +38,8 @@ pub(crate) async fn list_users(query: Query, users: Users) -> Result<Listed, Err
         return Err(QueryError(format!("limit must be from 1 to {LIMIT_MAX}")).into());
     }
     let search = parameters.q.filter(|text| !text.is_empty());
-    if search.as_ref().is_some_and(|text| text.len() > SEARCH_BYTES_MAX) {
-        return Err(QueryError(format!("q must not be longer than {SEARCH_BYTES_MAX} bytes")).into());
+    if search.as_ref().is_some_and(|text| text.chars().count() > SEARCH_CHARS_MAX) {
+        return Err(QueryError(format!("q must not be longer than {SEARCH_CHARS_MAX} characters")).into());
     }
     let before = parameters.cursor.map(|cursor| super::parse_id(&cursor).map_err(|_| Error::InvalidCursor)).transpose()?;
 

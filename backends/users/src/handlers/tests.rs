@@ -103,3 +103,9 @@ fn an_id_is_a_hyphenated_uuid() {
         assert!(parse_id(bad).is_err(), "{bad}");
     }
 }
+
+#[tokio::test]
+async fn the_document_tells_what_is_routed_and_nothing_else() {
+    let setup = setup();
+    kit::http::testing::router_and_document_agree(crate::routes::table(setup.users.clone())).await;
+}
