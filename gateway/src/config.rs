@@ -69,6 +69,10 @@ pub struct Config {
     pub health_pass_after: usize,
     /// Looks in a row that take it out. A refused connection of a request takes it out at once.
     pub health_fail_after: usize,
+    /// How often the backends are asked for their part of `/openapi.json`; 0 is never.
+    pub document_refresh_s: u64,
+    /// Origins whose pages may use the door from a browser; none are looked for where the list is empty.
+    pub allowed_origins: Vec<String>,
     /// How long `/readyz` says no before the door closes, so that a balancer in front notices.
     pub drain_wait_ms: u64,
     /// How long the binary waits for requests and sockets in flight when it stops; sockets are told to go within it.
@@ -198,6 +202,10 @@ impl Config {
         Duration::from_millis(self.health_timeout_ms)
     }
 
+    pub(crate) fn document_refresh(&self) -> Duration {
+        Duration::from_secs(self.document_refresh_s)
+    }
+
     pub(crate) fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_s)
     }
@@ -244,6 +252,8 @@ pub(crate) mod testing {
             health_status: 200,
             health_pass_after: 1,
             health_fail_after: 1,
+            document_refresh_s: 0,
+            allowed_origins: Vec::new(),
             drain_wait_ms: 0,
             drain_s: 30,
             clusters: Clusters { users: cluster.clone(), chat: cluster.clone(), analytics: cluster },

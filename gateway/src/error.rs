@@ -35,6 +35,14 @@ pub enum Error {
         /// The text as configured.
         balance: String,
     },
+    /// An origin that no browser would send.
+    #[error("gateway.allowed_origins: {origin:?} is no origin such as https://app.example ({reason})")]
+    Origin {
+        /// The text as configured.
+        origin: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The path of health probes is no path.
     #[error("gateway.health_path must begin with a slash and contain no spaces")]
     HealthPath,

@@ -14,18 +14,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use http::Method;
+use http::{Method, StatusCode};
 
 use crate::admission::{Overloaded, Slot};
 use crate::answer::Answer;
 use crate::balance::{self, Reservation};
 use crate::cluster::Cluster;
+use crate::cors::{self, Origin};
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::gateway::InFlight;
 use crate::observe::{self, Why};
 use crate::problem::Problem;
-use crate::route::{self, InvalidPath, Route, Service};
+use crate::route::{self, InvalidPath, OwnPage, Route, Service};
 use crate::ticks::{self, micros};
 use crate::{Gateway, own_pages, request_id, trace};
 
@@ -45,6 +46,13 @@ pub(crate) struct Ask<'a> {
     pub(crate) traceparent: Option<&'a [u8]>,
     /// All headers; for balancing by a key.
     pub(crate) header: &'a dyn Fields,
+}
+
+impl Ask<'_> {
+    /// Whether `Accept` names this media type; browsers name `text/html`.
+    pub(crate) fn accepts(&self, media_type: &str) -> bool {
+        self.accept.is_some_and(|accept| contains(accept, media_type.as_bytes()))
+    }
 }
 
 /// Headers as an engine holds them.
@@ -102,6 +110,7 @@ pub(crate) struct Exchange {
     pub(crate) request_id: String,
     pub(crate) traceparent: String,
     pub(crate) route: Option<Route>,
+    origin: Origin,
     /// It is to become a WebSocket.
     pub(crate) is_socket: bool,
     pub(crate) body_bytes_max: usize,
@@ -153,6 +162,7 @@ impl Exchange {
             request_id: String::new(),
             traceparent: String::new(),
             route: None,
+            origin: Origin::Unasked,
             is_socket: false,
             body_bytes_max: gateway.config().body_bytes_max,
             bytes_in: 0,
@@ -183,7 +193,15 @@ impl Exchange {
         self.method = ask.method.clone();
         self.request_id = request_id::choose(ask.request_id, request_id::new);
         self.traceparent = trace::continue_or_begin(ask.traceparent);
-        let route = match self.find_route(ask) {
+        if let Some(cors) = self.gateway.cors() {
+            self.origin = cors.judge(ask.header.field("origin"));
+        }
+        let found = self.find_route(ask);
+        if self.is_preflight(ask) && !matches!(found, Err(Problem::InvalidPath(_))) {
+            self.why = Why::Done;
+            return Some(cors::preflight());
+        }
+        let route = match found {
             Ok(route) => route,
             Err(problem) => return Some(self.refuse(problem)),
         };
@@ -194,14 +212,20 @@ impl Exchange {
         let is_batch_intake = ask.method == Method::POST && matches!(route, Route::Backend(_, "/analytics"));
         self.body_bytes_max = if is_batch_intake { config.analytics_body_bytes_max } else { config.body_bytes_max };
         self.is_socket = route == Route::Socket && ask.is_upgrade;
+        if self.is_socket && self.origin == Origin::Foreign && !is_of_this_host(ask) {
+            return Some(self.refuse(Problem::OriginRefused));
+        }
         if ask.content_length.is_some_and(|length| length > self.body_bytes_max as u64) {
             return Some(self.refuse(Problem::BodyTooLarge { bytes_max: self.body_bytes_max }));
         }
         match route {
             Route::Own(page) => {
                 self.why = Why::Done;
-                let accepts_html = ask.accept.is_some_and(|accept| contains(accept, b"text/html"));
-                Some(own_pages::answer(&self.gateway, page, accepts_html))
+                let answer = own_pages::answer(&self.gateway, page, ask, &self.request_id);
+                if answer.status == StatusCode::SERVICE_UNAVAILABLE && page == OwnPage::Document {
+                    self.why = Why::Refused(Problem::DocumentUnknown.code());
+                }
+                Some(answer)
             }
             Route::Socket | Route::Backend(..) => None,
         }
@@ -221,6 +245,20 @@ impl Exchange {
             self.key = cluster.key.as_ref().and_then(|key| key.hash_of(ask.target, |name| ask.header.field(name)));
         }
         Ok(route)
+    }
+
+    /// A browser asks whether a page of an origin that is let in may send a request.
+    fn is_preflight(&self, ask: &Ask<'_>) -> bool {
+        let is_allowed = matches!(self.origin, Origin::Allowed(_));
+        is_allowed && ask.method == Method::OPTIONS && ask.header.field("access-control-request-method").is_some()
+    }
+
+    /// What every answer has besides, for browsers.
+    pub(crate) fn cors_fields(&self) -> &[cors::Field] {
+        match self.origin {
+            Origin::Unasked => &[],
+            origin => self.gateway.cors().map_or(&[], |cors| cors.fields(origin)),
+        }
     }
 
     /// An answer that says no.
@@ -427,6 +465,10 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         observe::finished(self);
     }
+}
+
+fn is_of_this_host(ask: &Ask<'_>) -> bool {
+    ask.header.field("origin").is_some_and(|origin| cors::is_same(origin, ask.header.field("host")))
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

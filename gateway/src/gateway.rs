@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 use crate::access_log::AccessLog;
 use crate::cluster::Cluster;
 use crate::connections::Connections;
+use crate::cors::Cors;
+use crate::document::Document;
 use crate::route::Service;
 use crate::{Config, Error, Status, health, operators, resolve, status};
 
@@ -34,6 +36,9 @@ struct Shared {
     went_idle: Notify,
     access_log: Option<AccessLog>,
     connections: Connections,
+    document: Document,
+    /// Who may use the door from pages elsewhere, where somebody may.
+    cors: Option<Cors>,
 }
 
 impl Gateway {
@@ -46,6 +51,7 @@ impl Gateway {
     pub fn with_access_log(config: Config, version: &'static str, access_log: Option<AccessLog>) -> Result<Gateway, Error> {
         config.validate()?;
         let clusters = &config.clusters;
+        let cors = Cors::new(&config.allowed_origins).map_err(|(origin, reason)| Error::Origin { origin, reason })?;
         let shared = Shared {
             users: Cluster::new(Service::Users, &clusters.users, &config)?,
             chat: Cluster::new(Service::Chat, &clusters.chat, &config)?,
@@ -60,6 +66,8 @@ impl Gateway {
             went_idle: Notify::new(),
             access_log,
             connections: Connections::default(),
+            document: Document::default(),
+            cors,
         };
         Ok(Gateway { shared: Arc::new(shared) })
     }
@@ -106,6 +114,15 @@ impl Gateway {
     /// The connections of clients.
     pub(crate) fn connections(&self) -> &Connections {
         &self.shared.connections
+    }
+
+    pub(crate) fn cors(&self) -> Option<&Cors> {
+        self.shared.cors.as_ref()
+    }
+
+    /// What `/openapi.json` shows.
+    pub(crate) fn document(&self) -> &Document {
+        &self.shared.document
     }
 
     pub(crate) fn version(&self) -> &'static str {

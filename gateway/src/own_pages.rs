@@ -1,4 +1,5 @@
-//! The pages the gateway answers itself: `/`, `/livez`, `/readyz`, `/version`. `proxy` calls it; the engine is not known here.
+//! The pages the gateway answers itself: `/`, `/livez`, `/readyz`, `/version`, `/openapi.json`, `/docs/`, `/problems/`. `exchange`
+//! calls it; no engine is known here.
 
 use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, VARY};
@@ -6,8 +7,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::exchange::Ask;
 use crate::route::OwnPage;
-use crate::{Gateway, Health, request_id, status_page};
+use crate::{Gateway, Health, docs, problem_pages, request_id, status_page};
 
 /// What `/livez` and `/readyz` say.
 #[derive(Serialize)]
@@ -17,13 +19,18 @@ struct Ready {
     detail: Option<String>,
 }
 
-/// The answer to a page. `wants_html` when the caller's `Accept` names `text/html`, as browsers do.
-pub(crate) fn answer(gateway: &Gateway, page: OwnPage, wants_html: bool) -> Answer {
+/// The answer to a request for a page.
+pub(crate) fn answer(gateway: &Gateway, page: OwnPage, ask: &Ask<'_>, request_id: &str) -> Answer {
     match page {
-        OwnPage::Status => status(gateway, wants_html),
+        OwnPage::Status => status(gateway, ask.accepts("text/html")),
         OwnPage::Livez => pass(),
         OwnPage::Readyz => readyz(gateway),
         OwnPage::Version => Answer::json(StatusCode::OK, &json!({ "version": gateway.version() })),
+        OwnPage::Document => gateway.document().answer(ask.header.field("if-none-match"), request_id),
+        OwnPage::Docs(file) => docs::answer(file),
+        OwnPage::DocsElsewhere => docs::redirect(),
+        OwnPage::Problems => problem_pages::list(problem_pages::Form::of(ask)),
+        OwnPage::Problem(page) => problem_pages::show(page, problem_pages::Form::of(ask)),
     }
 }
 

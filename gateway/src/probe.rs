@@ -1,13 +1,14 @@
 //! One look at one replica: `GET` of the health path on a connection of its own, so that it also proves that connecting works.
+//! `document` asks the same way for something else.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use pingora_core::ErrorType;
 use pingora_core::connectors::http::v1::Connector;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{ErrorType, Result};
 use pingora_http::RequestHeader;
 use serde::Deserialize;
 
@@ -26,10 +27,20 @@ pub(crate) struct Found {
     pub(crate) is_late: bool,
 }
 
+/// Asks replicas for something, each time on a connection of its own.
+#[derive(Clone)]
+pub(crate) struct Asker(Arc<Connector>);
+
+impl Default for Asker {
+    fn default() -> Asker {
+        Asker(Arc::new(Connector::new(None)))
+    }
+}
+
 /// Asks replicas how they are.
 #[derive(Clone)]
 pub(crate) struct Prober {
-    connector: Arc<Connector>,
+    asker: Asker,
     path: Arc<str>,
     /// The status that means well.
     expected: u16,
@@ -47,23 +58,30 @@ struct Readyz {
 
 impl Prober {
     pub(crate) fn new(config: &Config) -> Prober {
-        Prober { connector: Arc::new(Connector::new(None)), path: config.health_path.as_str().into(), expected: config.health_status }
+        Prober { asker: Asker::default(), path: config.health_path.as_str().into(), expected: config.health_status }
     }
 
     /// Asks once. A replica that cannot be asked is failing.
     pub(crate) async fn probe(&self, address: SocketAddr, timeout: Duration) -> Found {
-        match tokio::time::timeout(timeout, self.get(address)).await {
+        match tokio::time::timeout(timeout, self.asker.get(address, &self.path, BODY_BYTES_MAX)).await {
             Ok(Ok((status, body))) if &*self.path == READYZ => judge(status, &body, self.expected),
             Ok(Ok((status, _))) => judge_status(status, self.expected),
-            Ok(Err(error)) => Found::failing(describe(error.root_etype())),
+            Ok(Err(why)) => Found::failing(why),
             Err(_) => Found { is_late: true, ..Found::failing("timed out") },
         }
     }
+}
 
-    async fn get(&self, address: SocketAddr) -> Result<(StatusCode, Vec<u8>)> {
+impl Asker {
+    /// Status and body of a `GET`, or why there is none.
+    pub(crate) async fn get(&self, address: SocketAddr, path: &str, bytes_max: usize) -> Result<(StatusCode, Vec<u8>), &'static str> {
+        self.try_get(address, path, bytes_max).await.map_err(|error| describe(error.root_etype()))
+    }
+
+    async fn try_get(&self, address: SocketAddr, path: &str, bytes_max: usize) -> pingora_core::Result<(StatusCode, Vec<u8>)> {
         let peer = HttpPeer::new(address, false, String::new());
-        let (mut session, _) = self.connector.get_http_session(&peer).await?;
-        let mut request = RequestHeader::build("GET", self.path.as_bytes(), None)?;
+        let (mut session, _) = self.0.get_http_session(&peer).await?;
+        let mut request = RequestHeader::build("GET", path.as_bytes(), None)?;
         request.insert_header(http::header::HOST, address.to_string())?;
         request.insert_header(http::header::CONNECTION, "close")?;
         request.insert_header(http::header::ACCEPT, "application/json")?;
@@ -73,8 +91,8 @@ impl Prober {
         let mut body = Vec::new();
         while let Some(chunk) = session.read_body_bytes().await? {
             body.extend_from_slice(&chunk);
-            if body.len() > BODY_BYTES_MAX {
-                return pingora_core::Error::e_explain(ErrorType::InvalidHTTPHeader, "health answer too large");
+            if body.len() > bytes_max {
+                return pingora_core::Error::e_explain(ErrorType::InvalidHTTPHeader, "answer too large");
             }
         }
         session.shutdown().await;

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::Config;
 use crate::answer::{Answer, json_line};
 
 /// What the gateway itself can refuse or fail at.
@@ -10,11 +11,17 @@ use crate::answer::{Answer, json_line};
 pub(crate) enum Problem {
     InvalidPath(&'static str),
     BadRequest(&'static str),
+    /// A browser's page elsewhere wants a socket, and is none of those that may.
+    OriginRefused,
     NotFound,
     MethodNotAllowed(&'static str),
     RequestTimeout,
-    BodyTooLarge { bytes_max: usize },
-    HeadTooLarge { bytes_max: usize },
+    BodyTooLarge {
+        bytes_max: usize,
+    },
+    HeadTooLarge {
+        bytes_max: usize,
+    },
     VersionNotSupported,
     NotImplemented,
     TooManyConnections,
@@ -22,6 +29,8 @@ pub(crate) enum Problem {
     Internal,
     BadGateway,
     Unavailable,
+    /// No backend has shown its document yet.
+    DocumentUnknown,
     GatewayTimeout,
 }
 
@@ -41,6 +50,7 @@ impl Problem {
         match self {
             Problem::InvalidPath(_) => ("invalid_path", StatusCode::BAD_REQUEST, "Invalid path"),
             Problem::BadRequest(_) => ("bad_request", StatusCode::BAD_REQUEST, "Bad request"),
+            Problem::OriginRefused => ("origin_refused", StatusCode::FORBIDDEN, "Origin refused"),
             Problem::NotFound => ("not_found", StatusCode::NOT_FOUND, "Not found"),
             Problem::MethodNotAllowed(_) => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
             Problem::RequestTimeout => ("request_timeout", StatusCode::REQUEST_TIMEOUT, "Request timeout"),
@@ -53,14 +63,20 @@ impl Problem {
             Problem::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
             Problem::BadGateway => ("bad_gateway", StatusCode::BAD_GATEWAY, "Bad gateway"),
             Problem::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
+            Problem::DocumentUnknown => ("document_unknown", StatusCode::SERVICE_UNAVAILABLE, "Document unknown"),
             Problem::GatewayTimeout => ("gateway_timeout", StatusCode::GATEWAY_TIMEOUT, "Gateway timeout"),
         }
     }
 
-    fn detail(self) -> String {
+    pub(crate) fn status(self) -> StatusCode {
+        self.facts().1
+    }
+
+    pub(crate) fn detail(self) -> String {
         match self {
             Problem::InvalidPath(reason) => reason.to_owned(),
             Problem::BadRequest(reason) => reason.to_owned(),
+            Problem::OriginRefused => "pages of this origin may not open sockets here".to_owned(),
             Problem::NotFound => "nothing lives at this path".to_owned(),
             Problem::MethodNotAllowed(allow) => format!("this path answers {allow}"),
             Problem::RequestTimeout => "the request did not arrive in time".to_owned(),
@@ -75,8 +91,40 @@ impl Problem {
             Problem::Internal => "something went wrong inside the gateway".to_owned(),
             Problem::BadGateway => "the service broke off or gave an invalid answer".to_owned(),
             Problem::Unavailable => "the service has no live replica right now".to_owned(),
+            Problem::DocumentUnknown => "no backend has shown its part of the document yet".to_owned(),
             Problem::GatewayTimeout => "the service did not answer in time".to_owned(),
         }
+    }
+
+    /// What may be said to a request for a page of our own.
+    pub(crate) fn of_own_pages() -> Vec<Problem> {
+        vec![
+            Problem::InvalidPath("the path has a dot segment"),
+            Problem::BadRequest("the head of the request is malformed"),
+            Problem::RequestTimeout,
+            Problem::HeadTooLarge { bytes_max: crate::lane::HEAD_BYTES_MAX },
+            Problem::VersionNotSupported,
+            Problem::NotImplemented,
+            Problem::TooManyConnections,
+        ]
+    }
+
+    /// What may be said before a backend answers, or instead of it; one with a body may also be too large.
+    pub(crate) fn of_backends() -> Vec<Problem> {
+        let more = [Problem::Internal, Problem::BadGateway, Problem::Unavailable, Problem::Overloaded, Problem::GatewayTimeout];
+        [Problem::of_own_pages(), more.to_vec()].concat()
+    }
+
+    /// Everything that is ever said, with details that are examples.
+    pub(crate) fn all(config: &Config) -> Vec<Problem> {
+        let more = [
+            Problem::OriginRefused,
+            Problem::NotFound,
+            Problem::MethodNotAllowed("GET, HEAD"),
+            Problem::BodyTooLarge { bytes_max: config.body_bytes_max },
+            Problem::DocumentUnknown,
+        ];
+        [Problem::of_backends(), more.to_vec()].concat()
     }
 
     pub(crate) fn code(self) -> &'static str {

@@ -241,6 +241,9 @@ impl ProxyHttp for Proxy {
         context.upload.note_answer();
         context.answered = Some(response.status.as_u16());
         response.insert_header(request_id::HEADER, context.exchange.request_id.as_str())?;
+        for (name, value) in context.exchange.cors_fields() {
+            response.append_header(*name, value.as_str())?;
+        }
         // Every 503 says when to come back, whoever says it.
         let lacks_retry_after = response.status == StatusCode::SERVICE_UNAVAILABLE && !response.headers.contains_key(header::RETRY_AFTER);
         if lacks_retry_after {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::Method;
 
 use crate::host::is_host;
+use crate::{docs, problem_pages};
 
 /// A backend behind the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,19 @@ pub(crate) enum OwnPage {
     Livez,
     Readyz,
     Version,
+    Document,
+    /// A file of the page that shows the document.
+    Docs(&'static docs::File),
+    /// The same page without its slash.
+    DocsElsewhere,
+    Problems,
+    Problem(&'static problem_pages::Page),
+}
+
+impl OwnPage {
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) const KINDS: usize = 9;
 }
 
 /// Where a path leads.
@@ -56,11 +70,18 @@ impl Route {
             "/readyz" => return own(OwnPage::Readyz),
             "/version" => return own(OwnPage::Version),
             "/ws" => return Some(Route::Socket),
+            "/openapi.json" => return own(OwnPage::Document),
+            "/docs" => return own(OwnPage::DocsElsewhere),
+            "/problems/" => return own(OwnPage::Problems),
             _ => {}
         }
         let leads_to = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let (prefix, service) = BACKENDS.into_iter().find(|(prefix, _)| leads_to(prefix))?;
-        Some(Route::Backend(service, prefix))
+        if let Some((prefix, service)) = BACKENDS.into_iter().find(|(prefix, _)| leads_to(prefix)) {
+            return Some(Route::Backend(service, prefix));
+        }
+        let file = || path.strip_prefix("/docs/").and_then(docs::find).map(OwnPage::Docs);
+        let problem = || path.strip_prefix("/problems/").and_then(problem_pages::find).map(OwnPage::Problem);
+        file().or_else(problem).map(Route::Own)
     }
 
     /// The methods of a route that knows them itself; a backend decides for its own paths.
@@ -212,6 +233,15 @@ mod tests {
             ("/chats", None),
             ("/analytics/events", Some(Route::Backend(Service::Analytics, "/analytics"))),
             ("/dashboard/", Some(Route::Backend(Service::Analytics, "/dashboard"))),
+            ("/openapi.json", Some(Route::Own(OwnPage::Document))),
+            ("/docs", Some(Route::Own(OwnPage::DocsElsewhere))),
+            ("/docs/", docs::find("").map(|file| Route::Own(OwnPage::Docs(file)))),
+            ("/docs/start.js", docs::find("start.js").map(|file| Route::Own(OwnPage::Docs(file)))),
+            ("/docs/passwd", None),
+            ("/problems", None),
+            ("/problems/", Some(Route::Own(OwnPage::Problems))),
+            ("/problems/not_found", problem_pages::find("not_found").map(|page| Route::Own(OwnPage::Problem(page)))),
+            ("/problems/no_problem", None),
             ("/metrics", None),
             ("/nothing", None),
         ];

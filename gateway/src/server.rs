@@ -23,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::lane::{self, Lane};
 use crate::proxy::{Proxy, Streams};
-use crate::{Error, Gateway, health, resolve};
+use crate::{Error, Gateway, document, health, resolve};
 
 /// Idle connections to replicas that are kept for requests over HTTP/2, per worker.
 const HTTP2_UPSTREAM_POOL: usize = 128;
@@ -33,7 +33,7 @@ const ENGINE_TRIES_MAX: usize = 256;
 /// Serves the door on listeners that are already bound, until `shutdown` completes; then stops accepting and returns when
 /// nothing is in flight. There is no time limit of its own: the caller limits it.
 ///
-/// Health probes and name look-ups run in the background as long as this runs. Call it inside a multi-threaded runtime.
+/// Health probes, name look-ups and the backends' documents run in the background as long as this runs. Call it inside a multi-threaded runtime.
 pub async fn serve(
     gateway: Gateway,
     listeners: Vec<TcpListener>,
@@ -41,6 +41,7 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let _resolving = AbortOnDropHandle::new(tokio::spawn(resolve::run(gateway.clone())));
     let _probing = AbortOnDropHandle::new(tokio::spawn(health::run(gateway.clone())));
+    let _documenting = AbortOnDropHandle::new(tokio::spawn(document::run(gateway.clone())));
 
     // Dropped with this future, it also ends the workers.
     let (stop_accepting, stop_watch) = watch::channel(false);

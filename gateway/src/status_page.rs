@@ -46,7 +46,7 @@ fn write_service(rows: &mut String, name: &str, service: &ServiceStatus) {
     }
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -179,6 +179,53 @@ fn pingora_is_in_a_few_files_of_the_gateway_only() {
     assert_eq!(offenders(&files, &["pingora"], |name| engine.iter().any(|file| name.starts_with(file))), [""; 0]);
 }
 
+/// Where codes are said: what follows in the same brackets has them as texts.
+const SAYING: [&str; 8] =
+    ["fn code(", "fn facts(", "FieldError::new(", "plain(", "let code = match ", "let (code, detail) = match ", " = text(", " = object("];
+
+/// The codes in a file: texts in snake_case where codes are said.
+fn codes_said(code: &str) -> BTreeSet<String> {
+    let is_code = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let mut found = BTreeSet::new();
+    for (at, _) in SAYING.iter().flat_map(|word| code.match_indices(word)) {
+        // To the end of a function's body, of a `match`, or of arguments.
+        let is_block = code[at..].starts_with("fn ") || code[at..].starts_with("let ");
+        let (open, close) = if is_block { ('{', '}') } else { ('(', ')') };
+        let Some(start) = code[at..].find(open).map(|start| at + start) else { continue };
+        let mut depth = 0;
+        let end = code[start..].find(|c: char| {
+            depth += i32::from(c == open) - i32::from(c == close);
+            depth == 0
+        });
+        let said = &code[start..start + end.unwrap_or_default()];
+        found.extend(said.split('"').skip(1).step_by(2).filter(is_code).map(str::to_owned));
+    }
+    found
+}
+
+#[test]
+fn every_code_that_is_said_has_a_page() {
+    let files = code_under(&["gateway/src", "backends"]);
+    let said: BTreeSet<String> =
+        files.iter().filter(|(name, _)| !name.ends_with("/testing.rs")).flat_map(|(_, code)| codes_said(code)).collect();
+    for known in ["email_taken", "text_too_long", "bad_gateway", "invalid_at", "required", "malformed_json", "not_found", "origin_refused"]
+    {
+        assert!(said.contains(known), "{known} is not found: {said:?}");
+    }
+    let pages = std::fs::read_to_string(root().join("gateway/src/problem_pages/pages.rs")).expect("the pages");
+    let without: Vec<_> = said.iter().filter(|code| !pages.contains(&format!("code: \"{code}\""))).collect();
+    assert_eq!(without, [""; 0], "these have no page in gateway/src/problem_pages/pages.rs");
+    let shown = pages.split("code: \"").skip(1).filter_map(|rest| rest.split('"').next());
+    let unsaid: Vec<_> = shown.filter(|code| !said.contains(*code)).collect();
+    assert_eq!(unsaid, [""; 0], "nobody says these");
+}
+
+#[test]
+fn every_path_of_a_backend_is_in_its_table() {
+    let files = code_under(&["backends/users/src", "backends/chat/src", "backends/analytics/src"]);
+    assert_eq!(offenders(&files, &["warp::path", "any_of("], |_| false), [""; 0]);
+}
+
 #[test]
 fn the_looking_itself_finds_what_it_should() {
     let file = |text: &str| vec![("backends/users/src/handlers/x.rs".to_owned(), code(text))];
@@ -189,6 +236,9 @@ fn the_looking_itself_finds_what_it_should() {
     assert!(has_sql(r#"connection.execute("delete from users", [])"#));
     assert!(has_sql("query(\"\n  SELECT id\n  from users \")"));
     assert!(!has_sql(r#"error("update the client and try again")"#));
+    let said =
+        codes_said("fn code(&self) { match self { A => \"a_b\", B => \"No code\" } } FieldError::new(\"/x\", \"c\", f(\"D\")); \"e\"");
+    assert_eq!(said.into_iter().collect::<Vec<_>>(), ["a_b", "c"]);
     let files = ["a.sql", "b.sqlite.sql", "c.postgres.sql", "d.sql", "e.txt"].map(str::to_owned);
     let code = "queries::a.sqlite.text queries::a.postgres, queries::b.sqlite, queries::c_more.postgres, queries::d.postgres";
     assert_eq!(queries_unused(&files, code), ["c.postgres.sql", "d.sql", "e.txt"]);

@@ -49,7 +49,12 @@ pub(super) async fn send(connection: &mut Connection, exchange: &mut Exchange, a
     for (name, value) in &answer.headers {
         field(&mut bytes, name.as_str(), value.as_bytes());
     }
-    field(&mut bytes, "content-length", itoa::Buffer::new().format(answer.body.len()).as_bytes());
+    for (name, value) in exchange.cors_fields() {
+        field(&mut bytes, name, value.as_bytes());
+    }
+    if answer.has_length() {
+        field(&mut bytes, "content-length", itoa::Buffer::new().format(answer.body.len()).as_bytes());
+    }
     field(&mut bytes, request_id::HEADER, exchange.request_id.as_bytes());
     field(&mut bytes, "connection", if keeps_alive { b"keep-alive" } else { b"close" });
     bytes.extend_from_slice(b"\r\n");

@@ -147,6 +147,9 @@ impl ReplyHead<'_> {
             }
         }
         field(out, request_id::HEADER, exchange.request_id.as_bytes());
+        for (name, value) in exchange.cors_fields() {
+            field(out, name, value.as_bytes());
+        }
         // Every 503 says when to come back, whoever says it.
         if self.status == 503 && !self.has_retry_after {
             field(out, "retry-after", b"1");

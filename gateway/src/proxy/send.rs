@@ -21,11 +21,16 @@ pub(super) async fn send(session: &mut Session, answer: Answer, exchange: &Excha
     if has_body_left {
         session.set_keepalive(None);
     }
-    let mut header = ResponseHeader::build(answer.status, Some(answer.headers.len() + 4))?;
-    for (name, value) in answer.headers {
-        header.insert_header(name, value)?;
+    let mut header = ResponseHeader::build(answer.status, Some(answer.headers.len() + 6))?;
+    if answer.has_length() {
+        header.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
     }
-    header.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+    for (name, value) in answer.headers {
+        header.append_header(name, value)?;
+    }
+    for (name, value) in exchange.cors_fields() {
+        header.append_header(*name, value.as_str())?;
+    }
     header.insert_header(request_id::HEADER, exchange.request_id.as_str())?;
     let is_head = session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(header), is_head).await?;

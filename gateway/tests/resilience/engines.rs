@@ -85,6 +85,45 @@ fn cases() -> Vec<Case> {
         case("HEAD", "/livez", (200, None)),
         case("GET", "/readyz", (503, None)),
         case("GET", "/version", (200, None)),
+        case("GET", "/openapi.json", (503, Some("document_unknown"))),
+        case("GET", "/docs", (308, None)),
+        case("GET", "/docs/", (200, None)),
+        case("HEAD", "/docs/swagger-ui-bundle.js", (200, None)),
+        case("GET", "/docs/nothing", (404, Some("not_found"))),
+        case("POST", "/docs/", (405, Some("method_not_allowed"))),
+        case("GET", "/problems/", (200, None)),
+        case("GET", "/problems/email_taken", (200, Some("email_taken"))),
+        case("GET", "/problems/nothing", (404, Some("not_found"))),
+    ]
+    .into_iter()
+    .map(|case| match case.target {
+        "/problems/email_taken" => with(&[("accept", "application/json"), ("x-request-id", "id-1"), ("traceparent", TRACE)], case),
+        _ => case,
+    })
+    .collect()
+}
+
+/// As browsers ask on behalf of pages: of an origin that may, and of one that may not.
+fn cases_of_pages() -> Vec<Case> {
+    const OURS: (&str, &str) = ("origin", "https://app.example");
+    const FOREIGN: (&str, &str) = ("origin", "https://evil.example");
+    const ASKS: (&str, &str) = ("access-control-request-method", "PUT");
+    let with = |headers, case| Case { headers, ..case };
+    vec![
+        with(&[OURS], case("GET", "/users/1", (200, None))),
+        with(&[OURS], case("GET", "/users/404", (404, None))),
+        with(&[OURS], case("GET", "/users/broken", (502, Some("bad_gateway")))),
+        with(&[OURS], case("GET", "/chat/rooms", (503, Some("unavailable")))),
+        with(&[OURS], case("GET", "/nothing", (404, Some("not_found")))),
+        with(&[OURS], case("GET", "/users//x", (400, Some("invalid_path")))),
+        with(&[OURS, ASKS], case("OPTIONS", "/users/1", (204, None))),
+        with(&[OURS, ASKS], case("OPTIONS", "/nothing", (204, None))),
+        with(&[OURS, ASKS], case("OPTIONS", "/users//x", (400, Some("invalid_path")))),
+        with(&[OURS], case("OPTIONS", "/users/1", (200, None))),
+        with(&[FOREIGN, ASKS], case("OPTIONS", "/livez", (405, Some("method_not_allowed")))),
+        with(&[FOREIGN], case("GET", "/users/1", (200, None))),
+        with(&[FOREIGN], case("GET", "/livez", (200, None))),
+        with(&[], case("GET", "/users/1", (200, None))),
     ]
 }
 
@@ -208,10 +247,23 @@ fn nowhere() -> SocketAddr {
 async fn both_engines_say_the_same_to_clients_and_to_backends() {
     let backend = Backend::start(obey).await;
     let door = Door::open(config(&[backend.address], &[nowhere()], &[backend.address])).await;
+    compare(&door, &backend, cases()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_engines_say_the_same_to_pages_of_other_origins() {
+    let backend = Backend::start(obey).await;
+    let mut config = config(&[backend.address], &[nowhere()], &[backend.address]);
+    config.allowed_origins = vec!["https://app.example".to_owned()];
+    let door = Door::open(config).await;
+    compare(&door, &backend, cases_of_pages()).await;
+}
+
+async fn compare(door: &Door, backend: &Backend, cases: Vec<Case>) {
     let mut differences = Vec::new();
-    for case in cases() {
+    for case in cases {
         let name = format!("{} {} {:?} with {} bytes", case.method, case.target, case.headers, case.body.len());
-        let (mut one, mut other) = (case.over_http_1(&door, &backend).await, case.over_http_2(&door, &backend).await);
+        let (mut one, mut other) = (case.over_http_1(door, backend).await, case.over_http_2(door, backend).await);
         let code = |outcome: &Outcome| serde_json::from_str::<serde_json::Value>(&outcome.body).ok()?["code"].as_str().map(str::to_owned);
         for outcome in [&one, &other] {
             let found = (outcome.status, code(outcome));

@@ -84,6 +84,9 @@ pub fn config(users: &[SocketAddr], chat: &[SocketAddr], analytics: &[SocketAddr
         health_status: 200,
         health_pass_after: 1,
         health_fail_after: 1,
+        // Replicas of most tests have none, and count who asks them.
+        document_refresh_s: 0,
+        allowed_origins: Vec::new(),
         drain_wait_ms: 0,
         drain_s: 30,
         clusters: Clusters { users: cluster(users), chat: cluster(chat), analytics: cluster(analytics) },

@@ -46,6 +46,8 @@ fn bounds(key: &str) -> (i64, i64) {
         // To stop at once is a choice.
         "gateway.drain_s" => (0, DAY_S),
         "gateway.drain_wait_ms" => (0, DAY_S * 1000),
+        // Never.
+        "gateway.document_refresh_s" => (0, DAY_S),
         // One for each core.
         "gateway.workers" => (0, 1024),
         "gateway.body_bytes_per_second_min" | "gateway.cluster_waiting_max" => (0, 100_000_000),
@@ -146,6 +148,7 @@ fn door(layers: &mut Layers<'_>, section: &Section<gateway::Config>) {
     let origin = match &error {
         gateway::Error::Endpoint { service, .. } => Some(format!("gateway.clusters.{service}.endpoints")),
         gateway::Error::Balance { service, .. } => Some(format!("gateway.clusters.{service}.balance")),
+        gateway::Error::Origin { .. } => Some("gateway.allowed_origins".to_owned()),
         gateway::Error::HealthPath => Some("gateway.health_path".to_owned()),
         gateway::Error::Zero { key } | gateway::Error::TooLarge { key, .. } => Some(format!("gateway.{key}")),
         gateway::Error::Listener(_) | gateway::Error::Stopped(_) => None,

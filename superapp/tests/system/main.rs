@@ -12,10 +12,12 @@ mod support;
 mod analytics;
 mod backups;
 mod chat;
+mod contract;
 mod faults;
 mod gateway;
 mod names;
 mod production;
 mod readme;
+
 mod start;
 mod users;
