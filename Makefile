@@ -15,7 +15,7 @@ run: ## Start everything on port 8080 (SQLite in ./data, nothing else needed)
 	@cargo run --release
 
 test: ## All tests, with the minutes of each part
-	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so pg_dump
+	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so pg_dump python3-venv
 	@deploy/tests servers kit users chat analytics gateway superapp clients
 
 test-users: ## The users backend and the kit under it
@@ -35,7 +35,7 @@ test-gateway: ## The gateway
 	@deploy/tests gateway
 
 test-system: ## The whole system from outside, the README, and the structure
-	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so pg_dump
+	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so pg_dump python3-venv
 	@deploy/tests superapp
 
 test-clients: ## The clients against a running superapp, and their package

@@ -18,6 +18,7 @@ mod gateway;
 mod names;
 mod production;
 mod readme;
+mod schemathesis;
 
 mod start;
 mod users;
