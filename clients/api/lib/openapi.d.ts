@@ -1,4 +1,5 @@
-// The shapes on the wire, as openapi-typescript writes them.
+// The shapes on the wire, in the form in which openapi-typescript writes them: written by hand as long as the server has no
+// OpenAPI document, and by `npm run types` once it has.
 
 export interface components {
     schemas: {
