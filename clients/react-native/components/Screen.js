@@ -1,0 +1,37 @@
+import { View } from 'react-native';
+import { useSafeAreaInsets } from 'react-native-safe-area-context';
+
+import { space } from '../theme/tokens';
+import { styled, useIsWide } from '../theme/theme';
+import IconButton from './IconButton';
+import Text from './Text';
+
+/** A pane with its title; `onBack` is for what lies over a list. */
+export default function Screen({ title, subtitle, onBack, leading, actions, children, style }) {
+  const styles = useStyles();
+  const { top } = useSafeAreaInsets();
+  const isWide = useIsWide();
+  return (
+    <View style={[styles.screen, style]}>
+      <View style={[styles.head, { paddingTop: top + space.s }]}>
+        {onBack && <IconButton icon={isWide ? 'close' : 'chevron-back'} label={isWide ? 'Close' : 'Back'} onPress={onBack} />}
+        {leading}
+        <View style={[styles.words, !onBack && !leading && styles.indented]}>
+          <Text kind={onBack ? 'heading' : 'title'} numberOfLines={1}>
+            {title}
+          </Text>
+          {subtitle}
+        </View>
+        {actions}
+      </View>
+      {children}
+    </View>
+  );
+}
+
+const useStyles = styled((colors) => ({
+  screen: { flex: 1, backgroundColor: colors.background },
+  head: { flexDirection: 'row', alignItems: 'center', gap: space.s, minHeight: 60, paddingHorizontal: space.s, paddingBottom: space.s },
+  words: { flex: 1, justifyContent: 'center' },
+  indented: { paddingLeft: space.s },
+}));
