@@ -30,7 +30,7 @@ function Bubble({ id, user, text, at, state, error, isMine, isFirst, isLast, onD
           </Text>
         )}
         <View style={[styles.bubble, isMine ? styles.mine : styles.theirs, isLast && (isMine ? styles.mineLast : styles.theirsLast), state !== 'sent' && styles.pale]}>
-          <Text tone={tone} selectable style={styles.text}>
+          <Text tone={tone} selectable testID="text" style={styles.text}>
             {text}
           </Text>
           <View style={styles.foot}>

@@ -15,17 +15,11 @@ import { useLoad } from '../state/useLoad';
 import { radius, space } from '../theme/tokens';
 import { styled } from '../theme/theme';
 import { clockTime, duration, explain } from '../words';
-import Replica from './Replica';
+import Replica, { LOOKS } from './Replica';
 
 const EVERY_MS = 2_000;
-/** Looks of each replica that its small chart shows. */
-const LOOKS = 24;
 
-const SERVICES = {
-  users: { title: 'Users', icon: 'people' },
-  chat: { title: 'Chat', icon: 'chatbubbles' },
-  analytics: { title: 'Analytics', icon: 'bar-chart' },
-};
+const TITLES = { users: 'Users', chat: 'Chat', analytics: 'Analytics' };
 const WORDS = { pass: 'All systems are healthy', warn: 'Something is degraded', fail: 'Something is down' };
 const ICONS = { pass: 'checkmark-circle', warn: 'warning', fail: 'close-circle' };
 
@@ -52,11 +46,11 @@ export default function HealthScreen() {
               <Text kind="title" tone={data.status}>
                 {WORDS[data.status]}
               </Text>
-              <Text kind="small">{`Version ${data.version} · up ${duration(data.uptime_s)} · looked at every ${EVERY_MS / 1000} s`}</Text>
+              <Text kind="small">{`Version ${data.version} · up ${duration(data.uptime_s)}`}</Text>
             </View>
           </View>
           {Object.entries(data.services).map(([name, { status, replicas }]) => (
-            <Card key={name} title={SERVICES[name]?.title ?? name} aside={<StatusPill status={status} />}>
+            <Card key={name} title={TITLES[name] ?? name} aside={<StatusPill status={status} />}>
               {replicas.map((replica, number) => (
                 <Replica key={replica.address} {...replica} isFirst={number === 0} latencies={latencies[replica.address] ?? []} />
               ))}

@@ -7,6 +7,9 @@ import { space } from '../theme/tokens';
 import { styled } from '../theme/theme';
 import { plural } from '../words';
 
+/** Looks that its small chart shows. */
+export const LOOKS = 24;
+
 const ICONS = { pass: 'checkmark-circle', warn: 'warning', fail: 'close-circle' };
 const WORDS = { pass: 'healthy', warn: 'degraded', fail: 'down' };
 
@@ -22,7 +25,7 @@ export default function Replica({ address, status, latency_ms: latency, sockets,
           {address}
         </Text>
         <View style={styles.chart}>
-          <Bars values={latencies} height={20} tone="quiet" label="How long its last answers took" />
+          <Bars values={latencies} count={LOOKS} height={20} tone="quiet" label="How long its last answers took" />
         </View>
         <Text kind="label" style={styles.latency}>
           {latency === undefined ? '–' : `${latency.toFixed(1)} ms`}

@@ -15,7 +15,7 @@ import { roomName } from '../names';
 import { useChat } from '../state/chat';
 import { useRooms } from '../state/rooms';
 import { space } from '../theme/tokens';
-import { styled } from '../theme/theme';
+import { styled, useIsWide } from '../theme/theme';
 import { plural, shortTime } from '../words';
 import ConnectionBanner from './ConnectionBanner';
 
@@ -25,6 +25,7 @@ export default function RoomsPane({ open, onOpen }) {
   const [isAdding, setAdding] = useState(false);
   const [isRefreshing, setRefreshing] = useState(false);
   const styles = useStyles();
+  const isWide = useIsWide();
   const pull = async () => {
     setRefreshing(true);
     await refresh();
@@ -36,7 +37,8 @@ export default function RoomsPane({ open, onOpen }) {
   };
   return (
     <Screen title="Chat" actions={<IconButton icon={isAdding ? 'close' : 'add'} label={isAdding ? 'Cancel' : 'New room'} tone="primary" onPress={() => setAdding(!isAdding)} />}>
-      <ConnectionBanner />
+      {/* Beside an open room it would be there twice. */}
+      {!(isWide && open) && <ConnectionBanner />}
       {isAdding && <NewRoom onEnter={enter} />}
       {isLoading && <Skeleton />}
       {error && rooms.length === 0 && <ErrorState error={error} onRetry={refresh} />}
