@@ -29,6 +29,7 @@ use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 
 pub(crate) use self::alarm::Alarm;
+pub(crate) use self::head::{FIELDS_MAX, read_length};
 use crate::Gateway;
 use crate::proxy::{Arriving, Streams};
 

@@ -4,6 +4,7 @@
 mod arriving;
 mod errors;
 mod forward;
+mod head;
 mod send;
 mod stream;
 
@@ -19,6 +20,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 pub(crate) use self::arriving::Arriving;
+pub(crate) use self::head::options as h2_options;
 pub(crate) use self::stream::Streams;
 use self::stream::Upload;
 use crate::exchange::{Ask, Exchange, Fields, Next, Progress, Protocol};
@@ -96,10 +98,18 @@ impl ProxyHttp for Proxy {
         // A client that stops reading must not hold a replica's answer for ever.
         session.set_write_timeout(Some(self.gateway.config().write_timeout()));
         let request = session.req_header();
+        exchange.method = request.method.clone();
+        let content_length = match head::check(request, self.gateway.config().header_bytes_max) {
+            Ok(length) => length,
+            Err(problem) => {
+                let refused = exchange.refuse(problem);
+                return send::send(session, refused, exchange).await.map(|()| true);
+            }
+        };
         let ask = Ask {
             method: &request.method,
             target: request.raw_path(),
-            content_length: request.field("content-length").and_then(|length| std::str::from_utf8(length).ok()?.parse().ok()),
+            content_length,
             is_upgrade: false,
             accept: request.field("accept"),
             request_id: request.field(request_id::HEADER),

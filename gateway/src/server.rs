@@ -22,7 +22,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::lane::{self, Lane};
-use crate::proxy::{Proxy, Streams};
+use crate::proxy::{Proxy, Streams, h2_options};
 use crate::{Error, Gateway, document, health, resolve};
 
 /// Idle connections to replicas that are kept for requests over HTTP/2, per worker.
@@ -128,6 +128,7 @@ fn service(gateway: &Gateway, listeners: Vec<TcpListener>) -> Result<(Service<La
     options.h2c = true;
     options.h2_idle_timeout = Some(config.keepalive());
     http2.server_options = Some(options);
+    http2.h2_options = Some(h2_options(config.header_bytes_max));
     let streams = Streams::new(gateway.clone(), http2);
     let mut service = Service::new("gateway".to_owned(), Lane::new(gateway.clone(), Arc::new(streams)));
     let mut fds = Fds::new();

@@ -10,7 +10,7 @@ use crate::host::is_host;
 use crate::problem::Problem;
 
 /// Fields of a head.
-pub(super) const FIELDS_MAX: usize = 128;
+pub(crate) const FIELDS_MAX: usize = 128;
 
 /// Looks for the end of a head while it arrives, and for lines that do not end as they must.
 #[derive(Default)]
@@ -233,7 +233,7 @@ pub(super) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Digits and nothing else, and not more than makes sense.
-pub(super) fn read_length(value: &[u8]) -> Result<u64, Problem> {
+pub(crate) fn read_length(value: &[u8]) -> Result<u64, Problem> {
     let is_number = (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
     if !is_number {
         return Err(Problem::BadRequest("the Content-Length is no number"));

@@ -143,15 +143,44 @@ pub fn frame_head(length: usize, kind: u8, flags: u8, stream: u32) -> Vec<u8> {
     bytes
 }
 
-/// The fields of a request, without any compression (RFC 7541, section 6.2.2).
+/// The head of a request, over as many frames as it needs.
+pub fn head(stream: u32, flags: u8, block: &[u8]) -> Vec<u8> {
+    const FRAME_MAX: usize = 16_384;
+    let pieces: Vec<&[u8]> = block.chunks(FRAME_MAX).collect();
+    let mut bytes = Vec::new();
+    for (index, piece) in pieces.iter().enumerate() {
+        let end = if index + 1 == pieces.len() { END_HEADERS } else { 0 };
+        let (kind, flags) = if index == 0 { (HEADERS, flags | end) } else { (CONTINUATION, end) };
+        bytes.extend(frame(kind, flags, stream, piece));
+    }
+    bytes
+}
+
+/// The fields of an ordinary request.
 pub fn fields(method: &str, path: &str) -> Vec<u8> {
+    block(&[(":method", method), (":scheme", "http"), (":authority", "door"), (":path", path)])
+}
+
+/// Fields without any compression (RFC 7541, section 6.2.2).
+pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
-    for (name, value) in [(":method", method), (":scheme", "http"), (":authority", "door"), (":path", path)] {
+    for (name, value) in fields {
         block.push(0);
         for text in [name, value] {
-            block.push(text.len() as u8);
+            length(&mut block, text.len());
             block.extend_from_slice(text.as_bytes());
         }
     }
     block
+}
+
+/// A length in seven bits, or in several bytes (RFC 7541, section 5.1).
+fn length(block: &mut Vec<u8>, length: usize) {
+    let Some(mut rest) = length.checked_sub(127) else { return block.push(length as u8) };
+    block.push(127);
+    while rest >= 128 {
+        block.push((rest % 128) as u8 | 128);
+        rest /= 128;
+    }
+    block.push(rest as u8);
 }

@@ -6,5 +6,7 @@
 mod support;
 
 mod frames;
+mod heads;
+mod lines;
 mod slow;
 mod uploads;

@@ -1,14 +1,13 @@
 //! Clients that are slow over HTTP/2, or only pretend to want something: each is let go at its limit, whatever it keeps saying.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use gateway::{AccessLog, Config};
+use gateway::Config;
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 
 use crate::frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, PREFACE, SETTINGS, fields, frame, frame_head};
+use crate::lines::Lines;
 use crate::support::backend::Backend;
 use crate::support::{Door, LIMIT, config, eventually};
 
@@ -197,21 +196,6 @@ async fn a_client_that_does_not_read_is_cut_and_holds_no_replica() {
     assert!(!client.hears.answer(1).await.is_whole);
 }
 
-/// Lines of an access log.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn each_of_them_is_a_line_of_the_access_log() {
     let backend = Backend::start(|mut visit| async move {
@@ -222,9 +206,8 @@ async fn each_of_them_is_a_line_of_the_access_log() {
         visit.body().await.map(|_| visit)
     })
     .await;
-    let lines = Lines::default();
     let config = Config { header_timeout_s: 1, request_timeout_s: 1, ..wide(&backend) };
-    let door = Door::open_with_log(config, Some(AccessLog::to(lines.clone()).unwrap())).await;
+    let (door, lines) = Lines::of_door(config).await;
     for start in [begin_post(1, "/users/early"), begin_post(1, "/users/1"), frame_head(100, HEADERS, END_HEADERS | END_STREAM, 1)] {
         let mut client = Frames::connect(door.address).await;
         client.says.bytes(start).await;
@@ -232,10 +215,8 @@ async fn each_of_them_is_a_line_of_the_access_log() {
         eventually("it is over", || async { door.gateway.in_flight() == 0 }).await;
     }
     let written = || {
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        let mut told: Vec<String> =
-            lines.map(|line| format!("{} {} {} {}", line["protocol"], line["status"], line["why"], line["client"])).collect();
+        let told = |line: &serde_json::Value| format!("{} {} {} {}", line["protocol"], line["status"], line["why"], line["client"]);
+        let mut told: Vec<String> = lines.all().iter().map(told).collect();
         told.sort();
         told
     };
