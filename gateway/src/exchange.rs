@@ -114,7 +114,9 @@ pub(crate) struct Exchange {
     /// It is to become a WebSocket.
     pub(crate) is_socket: bool,
     pub(crate) body_bytes_max: usize,
+    /// Of the client's body, without any framing; of a socket, what the client sent.
     pub(crate) bytes_in: u64,
+    /// Of the answer's body, as the client got it; of a socket, what was sent to the client.
     pub(crate) bytes_out: u64,
     /// The status the client saw; 499 as long as it saw none.
     pub(crate) status: u16,

@@ -9,11 +9,13 @@ mod send;
 mod stream;
 
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
+use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_core::{BError, Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -47,6 +49,8 @@ pub(crate) struct Context {
     exchange: Exchange,
     /// Before the next try.
     pause: Duration,
+    /// When the connection to a replica was asked for.
+    connecting: Instant,
     body_bytes: usize,
     upload: Upload,
     /// The status of the answer that has begun.
@@ -88,7 +92,8 @@ impl ProxyHttp for Proxy {
     fn new_ctx(&self) -> Context {
         let exchange = Exchange::begin(&self.gateway, None, Protocol::Http2, Instant::now());
         let upload = Upload::of_this_stream();
-        Context { exchange, pause: Duration::ZERO, body_bytes: 0, upload, answered: None, refused: None }
+        let connecting = exchange.times.started;
+        Context { exchange, pause: Duration::ZERO, connecting, body_bytes: 0, upload, answered: None, refused: None }
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
@@ -129,12 +134,30 @@ impl ProxyHttp for Proxy {
     async fn upstream_peer(&self, _session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         tokio::time::sleep(std::mem::take(&mut context.pause)).await;
         match context.exchange.pick() {
-            Ok(endpoint) => Ok(Box::new(self.peer(endpoint.address, &context.exchange))),
+            Ok(endpoint) => {
+                context.connecting = Instant::now();
+                Ok(Box::new(self.peer(endpoint.address, &context.exchange)))
+            }
             Err(problem) => {
                 context.refused = Some(problem);
                 Error::e_explain(ErrorType::HTTPStatus(503), problem.code())
             }
         }
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _descriptor: RawFd,
+        _digest: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        if !reused {
+            context.exchange.times.connect += context.connecting.elapsed();
+        }
+        Ok(())
     }
 
     async fn upstream_request_filter(
@@ -155,6 +178,7 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
     ) -> Result<()> {
         context.body_bytes += body.as_ref().map_or(0, Bytes::len);
+        context.exchange.bytes_in = context.exchange.bytes_in.max(context.body_bytes as u64);
         if context.body_bytes > context.exchange.body_bytes_max {
             return Err(Error::explain(ErrorType::HTTPStatus(413), "body too large").into_down());
         }
@@ -162,13 +186,13 @@ impl ProxyHttp for Proxy {
             return Err(slow_body());
         }
         if end_of_stream {
-            context.exchange.bytes_in = context.body_bytes as u64;
             context.exchange.start_deadline(Instant::now());
         }
         Ok(())
     }
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut Context, mut error: BError) -> BError {
+        context.exchange.times.connect += context.connecting.elapsed();
         let progress = Progress { is_complete: true, is_kept_connection: false, is_answered: false };
         let next = context.exchange.failed(errors::failure(&error), progress);
         error.set_retry(matches!(next, Next::Retry(_)));

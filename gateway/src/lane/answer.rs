@@ -58,6 +58,7 @@ pub(super) async fn send(connection: &mut Connection, exchange: &mut Exchange, a
     field(&mut bytes, request_id::HEADER, exchange.request_id.as_bytes());
     field(&mut bytes, "connection", if keeps_alive { b"keep-alive" } else { b"close" });
     bytes.extend_from_slice(b"\r\n");
+    let head = bytes.len();
     if exchange.method != Method::HEAD {
         bytes.extend_from_slice(&answer.body);
     }
@@ -65,7 +66,7 @@ pub(super) async fn send(connection: &mut Connection, exchange: &mut Exchange, a
     if written > 0 {
         exchange.status = answer.status.as_u16();
     }
-    exchange.note_sent(written as u64, written == bytes.len());
+    exchange.note_sent(written.saturating_sub(head) as u64, written == bytes.len());
     written == bytes.len()
 }
 

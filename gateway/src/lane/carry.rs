@@ -202,7 +202,6 @@ impl Carried<'_> {
                             return Err(Ended::Failed(Failure::InvalidAnswer));
                         }
                         let written = answer::write_all(self.connection, &head).await;
-                        self.exchange.bytes_out += written as u64;
                         if written < head.len() {
                             return Err(Ended::ClientGone(Why::ClientLeft));
                         }
@@ -344,7 +343,8 @@ impl Carried<'_> {
         mut download: Flow,
     ) -> After {
         let ended = self.carry_both(&mut stream, &mut reply, &mut download, answer.is_event_stream).await;
-        self.exchange.bytes_out += download.written();
+        // Of what was written, the head is no body, and chunks have frames.
+        self.exchange.bytes_out += download.written().saturating_sub(answer.head.len() as u64).min(download.payload());
         if download.written() > 0 {
             self.exchange.status = answer.status;
         }
@@ -418,7 +418,7 @@ impl Carried<'_> {
         let first = reply.filled().to_vec();
         let bytes = [head, &first].concat();
         let written = answer::write_all(self.connection, &bytes).await;
-        self.exchange.bytes_out += written as u64;
+        self.exchange.bytes_out += written.saturating_sub(head.len()) as u64;
         if written < bytes.len() {
             self.exchange.why = Why::ClientLeft;
             return Served::End(After::Close);

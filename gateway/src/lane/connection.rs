@@ -227,7 +227,6 @@ impl Connection {
     async fn answer(&mut self, length: usize, began: Instant, complete: Instant) -> After {
         let mut exchange = Exchange::begin(&self.gateway, self.address.clone(), Protocol::Http11, began);
         exchange.times.tried_at = complete;
-        exchange.bytes_in = length as u64;
         let (plan, own) = match self.judge(length, &mut exchange) {
             Ok(judged) => judged,
             Err(problem) => {
@@ -271,7 +270,6 @@ impl Connection {
     /// Refuses what is no request.
     async fn refuse(&mut self, problem: Problem, began: Instant) -> After {
         let mut exchange = Exchange::begin(&self.gateway, self.address.clone(), Protocol::Http11, began);
-        exchange.bytes_in = self.inbox.filled().len() as u64;
         let refused = exchange.refuse(problem);
         answer::send(self, &mut exchange, refused, false).await;
         After::Linger
