@@ -15,6 +15,8 @@ pub(super) enum Framing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Invalid(pub(super) &'static str);
 
+/// Digits of a chunk's size, zeros in front included: as many as its number has room for.
+const SIZE_DIGITS_MAX: u32 = 16;
 /// Bytes of chunk extensions, all together: nobody uses them.
 const EXTENSION_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of trailers.
@@ -33,8 +35,8 @@ pub(super) struct Decoder {
 enum State {
     Length(u64),
     UntilClose,
-    /// The size of a chunk, and whether a digit of it has been read.
-    Size(u64, bool),
+    /// The size of a chunk, and how many digits of it have been read.
+    Size(u64, u32),
     Extension(u64),
     SizeLf(u64),
     Data(u64),
@@ -64,7 +66,7 @@ impl Decoder {
         let state = match framing {
             Framing::None | Framing::Length(0) => State::Done,
             Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Size(0, false),
+            Framing::Chunked => State::Size(0, 0),
             Framing::UntilClose => State::UntilClose,
         };
         Decoder { state, extension_bytes: 0, trailers: Vec::new() }
@@ -77,7 +79,7 @@ impl Decoder {
     /// How much more is announced already: the rest of the body, or of the chunk under way.
     pub(super) fn announced(&self) -> u64 {
         match self.state {
-            State::Length(left) | State::Size(left, true) | State::Extension(left) | State::SizeLf(left) | State::Data(left) => left,
+            State::Length(left) | State::Size(left, 1..) | State::Extension(left) | State::SizeLf(left) | State::Data(left) => left,
             _ => 0,
         }
     }
@@ -129,10 +131,10 @@ impl Decoder {
     /// One byte of what is around chunks.
     fn read_frame(&mut self, byte: u8) -> Result<State, Invalid> {
         Ok(match (self.state, byte) {
-            (State::Size(size, has_digit), _) => match char::from(byte).to_digit(16) {
-                Some(digit) if size >> 56 == 0 => State::Size(size * 16 + u64::from(digit), true),
-                Some(_) => return Err(Invalid("a chunk is too large")),
-                None if !has_digit => return Err(Invalid("a chunk has no size")),
+            (State::Size(size, digits), _) => match char::from(byte).to_digit(16) {
+                Some(digit) if digits < SIZE_DIGITS_MAX => State::Size(size << 4 | u64::from(digit), digits + 1),
+                Some(_) => return Err(Invalid("a chunk's size has too many digits")),
+                None if digits == 0 => return Err(Invalid("a chunk has no size")),
                 None if byte == b';' => State::Extension(size),
                 None if byte == b'\r' => State::SizeLf(size),
                 None => return Err(Invalid("a chunk's size is no hexadecimal number")),
@@ -148,7 +150,7 @@ impl Decoder {
             (State::SizeLf(0), b'\n') => State::Trailer { is_empty: true },
             (State::SizeLf(size), b'\n') => State::Data(size),
             (State::DataCr, b'\r') => State::DataLf,
-            (State::DataLf, b'\n') => State::Size(0, false),
+            (State::DataLf, b'\n') => State::Size(0, 0),
             (State::Trailer { is_empty }, b'\r') => State::TrailerLf { is_empty },
             (State::Trailer { .. }, _) if byte != b'\n' => {
                 self.trailers.push(byte);
@@ -263,6 +265,7 @@ mod tests {
             "5\r\nhello\n0\r\n\r\n",
             "5\r\nhello\r0\r\n\r\n",
             "11111111111111111\r\n",
+            "00000000000000005\r\nhello",
             "0\r\nhost: x\r\n\r\n",
             "0\r\nContent-Length: 5\r\n\r\n",
             "0\r\nno colon\r\n\r\n",
@@ -274,6 +277,8 @@ mod tests {
                 assert!(decode(Framing::Chunked, text.as_bytes(), size).is_err(), "{text:?}");
             }
         }
+        assert!(decode(Framing::Chunked, b"0000000000000005\r\nhello", 1).is_ok());
+        assert!(decode(Framing::Chunked, b"ffffffffffffffff\r\nhello", 1).is_ok());
         assert!(decode(Framing::Chunked, format!("5;{}\r\n", "x".repeat(17_000)).as_bytes(), 100).is_err());
         assert!(decode(Framing::Chunked, format!("0\r\na: {}\r\n\r\n", "x".repeat(9000)).as_bytes(), 100).is_err());
     }
