@@ -244,7 +244,7 @@ impl Exchange {
         let route = Route::find(path).ok_or(Problem::NotFound)?;
         self.route = Some(route);
         if let Some(cluster) = self.cluster() {
-            self.key = cluster.key.as_ref().and_then(|key| key.hash_of(ask.target, |name| ask.header.field(name)));
+            self.key = cluster.key.as_ref().and_then(|key| key.hash_of(&target, |name| ask.header.field(name)));
         }
         Ok(route)
     }

@@ -100,3 +100,21 @@ async fn a_request_without_a_key_goes_anywhere() {
     assert!(ask(door.address, 12, 300, &get("/users/1")).await.all_are(200));
     assert!(replicas.iter().all(|replica| replica.requests() > 20));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_in_absolute_form_has_the_same_key() {
+    for (balance, path) in [("path:2", "/users/KEY/posts"), ("path:3", "/users/1/KEY"), ("query:who", "/users/1?who=KEY")] {
+        let replicas = Replica::start_many(4).await;
+        let mut config = before(&replicas.iter().map(|replica| replica.address).collect::<Vec<_>>());
+        config.clusters.users.balance = balance.to_owned();
+        let door = Door::open(config).await;
+        let meets = async |target: String| {
+            let reply = door.send(&format!("GET {target} HTTP/1.1\r\nhost: door\r\nconnection: close\r\n\r\n")).await;
+            reply.header("x-replica").unwrap().to_owned()
+        };
+        for key in 0..KEYS {
+            let path = path.replace("KEY", &key.to_string());
+            assert_eq!(meets(path.clone()).await, meets(format!("http://door{path}")).await, "{balance} of {path}");
+        }
+    }
+}
