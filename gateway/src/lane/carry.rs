@@ -49,6 +49,8 @@ struct Carried<'a> {
     sent: usize,
     /// How fast the body comes.
     pace: Pace,
+    /// The client waits for a 100 before it sends the body.
+    is_asking: bool,
     /// The replica takes no more of the body.
     is_upload_broken: bool,
 }
@@ -70,12 +72,14 @@ pub(super) async fn carry(connection: &mut Connection, exchange: Exchange, plan:
     let limit = exchange.body_bytes_max as u64;
     let upload = Flow::new(plan.framing, plan.framing == Framing::Chunked, limit);
     let pace = Pace::begin(exchange.times.tried_at);
-    let mut carried = Carried { connection, exchange, plan, upload, sent: 0, pace, is_upload_broken: false };
+    let is_asking = plan.expects_continue && !upload.is_done();
+    let mut carried = Carried { connection, exchange, plan, upload, sent: 0, pace, is_asking, is_upload_broken: false };
     let after = match carried.gather().await {
         Ok(()) => carried.serve().await,
         Err(ended) => Served::End(carried.end(ended).await),
     };
-    let Carried { connection, exchange, .. } = carried;
+    let Carried { connection, mut exchange, upload, .. } = carried;
+    exchange.bytes_in += upload.payload();
     if connection.outbox.capacity() > OUTBOX_KEPT_MAX {
         connection.outbox = Vec::new();
     }
@@ -106,6 +110,7 @@ impl Carried<'_> {
                 let count = bytes.len().min(left);
                 self.connection.outbox.extend_from_slice(bytes.get(..count).unwrap_or_default());
                 self.connection.inbox.consume(count);
+                self.exchange.bytes_in += count as u64;
                 left -= count;
                 if left == 0 {
                     return Poll::Ready(Ok(()));
@@ -125,10 +130,16 @@ impl Carried<'_> {
         if is_waiting {
             self.exchange.times.tried_at = Instant::now();
         }
-        self.exchange.bytes_in += length - left as u64;
         let rest = if left == 0 { Framing::None } else { Framing::Length(left as u64) };
         self.upload = Flow::new(rest, false, left as u64);
         Ok(())
+    }
+
+    /// The body is to come now: the client was told to go on, or did so by itself. Until then it was not slow.
+    fn go_on(&mut self) {
+        if std::mem::take(&mut self.is_asking) {
+            self.pace = Pace::begin(Instant::now());
+        }
     }
 
     /// By when more of the body must have come.
@@ -196,7 +207,7 @@ impl Carried<'_> {
             loop {
                 match self.read_reply(&mut reply)? {
                     Reply::Partial => break,
-                    Reply::Interim(head) => {
+                    Reply::Interim { head, is_continue } => {
                         interims += 1;
                         if interims > INTERIM_MAX {
                             return Err(Ended::Failed(Failure::InvalidAnswer));
@@ -204,6 +215,9 @@ impl Carried<'_> {
                         let written = answer::write_all(self.connection, &head).await;
                         if written < head.len() {
                             return Err(Ended::ClientGone(Why::ClientLeft));
+                        }
+                        if is_continue {
+                            self.go_on();
                         }
                     }
                     Reply::Elsewhere => return Err(Ended::Elsewhere),
@@ -231,9 +245,12 @@ impl Carried<'_> {
                 Poll::Pending => {}
             }
             let is_replica_deaf = self.upload.is_blocked() || self.sent < self.connection.outbox.len();
-            let due = match (is_sending, is_replica_deaf) {
+            if self.upload.payload() > 0 {
+                self.go_on();
+            }
+            let due = match (is_sending, is_replica_deaf || self.is_asking) {
                 (false, _) => self.exchange.answer_due(tried_at, self.is_repeatable()),
-                // Taking the request, it has as long as for an answer.
+                // Taking the request, or saying that it takes it, it has as long as for an answer.
                 (true, true) => tried_at + self.connection.gateway.config().request_timeout(),
                 (true, false) => self.body_due(),
             };
@@ -242,8 +259,12 @@ impl Carried<'_> {
                 self.connection.alarm.set(due);
             }
             ready!(self.connection.alarm.poll_due(cx));
-            let is_clients_fault = is_sending && !is_replica_deaf;
-            Poll::Ready(Err(if is_clients_fault { slow_body() } else { Ended::Failed(Failure::Timeout) }))
+            Poll::Ready(Err(match (is_sending, is_replica_deaf) {
+                // Each waits for the other: who does not know 100 is not ill, and who believes in it is not slow.
+                (true, false) if self.is_asking => Ended::Refused(Problem::GatewayTimeout),
+                (true, false) => slow_body(),
+                (true, true) | (false, _) => Ended::Failed(Failure::Timeout),
+            }))
         })
         .await
     }
@@ -265,7 +286,6 @@ impl Carried<'_> {
             match self.upload.poll(&mut connection.inbox, Pin::new(&mut connection.client), Pin::new(stream), cx) {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(Ok(())) => {
-                    self.exchange.bytes_in += self.upload.payload();
                     self.exchange.times.tried_at = Instant::now();
                 }
                 Poll::Ready(Err(Stopped::SinkClosed)) => return Ok(self.break_upload()),
@@ -306,9 +326,9 @@ impl Carried<'_> {
             if self.plan.is_http_11 {
                 head.write_interim(&mut bytes);
             }
-            let length = head.length;
+            let (length, is_continue) = (head.length, head.status == 100);
             reply.consume(length);
-            return Ok(Reply::Interim(bytes));
+            return Ok(Reply::Interim { head: bytes, is_continue });
         }
         let is_switch = head.status == 101;
         if is_switch && !self.exchange.is_socket {
@@ -454,8 +474,11 @@ impl Carried<'_> {
 /// What the head of an answer is.
 enum Reply {
     Partial,
-    /// One before the answer, as the client gets it.
-    Interim(Vec<u8>),
+    /// One before the answer, as the client gets it; whether it says that the body may come.
+    Interim {
+        head: Vec<u8>,
+        is_continue: bool,
+    },
     /// It says "not now"; somebody else is asked.
     Elsewhere,
     /// A socket is open; the head for the client.

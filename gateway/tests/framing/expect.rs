@@ -1,9 +1,13 @@
 //! `Expect: 100-continue`: the backend decides, the client hears of it, and nobody waits for somebody who waits.
 
+use std::time::Duration;
+
+use gateway::Config;
+
 use crate::door_before;
-use crate::support::BODY_BYTES_MAX;
 use crate::support::backend::Backend;
 use crate::support::wire::Wire;
+use crate::support::{BODY_BYTES_MAX, Door, config};
 
 const ASKING: &str = "POST /users/1 HTTP/1.1\r\nhost: door\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
 
@@ -135,4 +139,49 @@ async fn interim_answers_without_end_come_to_an_end() {
     // They may have been passed on; then only the end of the connection is left.
     assert!(!matches!(&answer, Ok(Some(answer)) if !matches!(answer.status, 502 | 504)), "{answer:?}");
     crate::support::eventually("the backend is let go", || async { backend.is_quiet() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_is_slow_to_say_100_is_no_fault_of_the_client() {
+    // Longer than a body may take to get going.
+    let thinking = Duration::from_secs(6);
+    let backend = Backend::start(move |mut visit| async move {
+        tokio::time::sleep(thinking).await;
+        visit.wire.send("HTTP/1.1 100 Continue\r\n\r\n").await;
+        let length = visit.body().await?.bytes.len();
+        visit.answer(&format!("{length} bytes")).await;
+        Some(visit)
+    })
+    .await;
+    let door = Door::open(Config { request_timeout_s: 60, ..config(&[backend.address], &[], &[]) }).await;
+    let mut client = Wire::connect(door.address).await;
+    client.send(ASKING).await;
+    let head = tokio::time::timeout(2 * thinking, client.head()).await.expect("a 100 in time").unwrap().unwrap();
+    assert_eq!(head.status(), Ok(100), "{head:?}");
+    client.send("hello").await;
+    assert_eq!(client.whole_answer("POST").await.text(), "5 bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_both_wait_the_client_is_told_and_the_backend_not_blamed() {
+    let backend = Backend::echo().await;
+    let door = door_before(&backend).await;
+    let mut client = Wire::connect(door.address).await;
+    client.send(ASKING).await;
+    let answer = client.whole_answer("POST").await;
+    assert_eq!(answer.status, 504, "{answer:?}");
+    assert!(client.ends().await);
+    let clusters: serde_json::Value = serde_json::from_str(&door.gateway.clusters_json()).unwrap();
+    assert_eq!(clusters["clusters"][0]["endpoints"][0]["errors"], 0, "{clusters}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_was_told_to_go_on_and_does_not_is_408() {
+    let backend = deciding().await;
+    let config = Config { body_bytes_per_second_min: 0, ..config(&[backend.address], &[], &[]) };
+    let door = Door::open(config).await;
+    let mut client = Wire::connect(door.address).await;
+    client.send(ASKING).await;
+    let answer = client.whole_answer("POST").await;
+    assert_eq!((answer.interim.as_slice(), answer.status), (&[100][..], 408), "{answer:?}");
 }
