@@ -87,8 +87,9 @@ enum Written {
     Config(Given),
     /// Ask a running system whether it is ready; exits with 0 or 1
     Health {
-        /// A gateway or a backend; by default the gateway of the settings
-        url: Option<String>,
+        /// gateway, users, chat or analytics where the settings say that it listens, or a URL
+        #[arg(value_name = "ROLE|URL", default_value = "gateway")]
+        of: String,
         #[command(flatten)]
         given: Given,
     },
@@ -104,7 +105,7 @@ pub(crate) enum Command {
     Verify { folder: Option<PathBuf> },
     Seed { url: String },
     Config,
-    Health { url: Option<String> },
+    Health { of: String },
 }
 
 impl Args {
@@ -151,7 +152,7 @@ impl Args {
             Some(Written::Verify { folder, .. }) => Command::Verify { folder },
             Some(Written::Seed { url, .. }) => Command::Seed { url },
             Some(Written::Config(_)) => Command::Config,
-            Some(Written::Health { url, .. }) => Command::Health { url },
+            Some(Written::Health { of, .. }) => Command::Health { of },
         }
     }
 }

@@ -11,6 +11,7 @@ mod commands;
 mod descriptors;
 mod listeners;
 mod roles;
+mod service;
 mod settings;
 mod signals;
 mod telemetry;
@@ -60,11 +61,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         Command::Check => commands::check::run(&sources),
         Command::Config => commands::config::run(),
         Command::Seed { url } => runtime(commands::seed::run(url)),
-        Command::Health { url: Some(url) } => runtime(commands::health::run(url)),
-        Command::Health { url: None } => {
-            let url = Settings::load(&sources)?.gateway_url();
-            runtime(commands::health::run(url))
-        }
+        Command::Health { of } => runtime(commands::health::run(commands::health::urls(of, &sources)?)),
     }
 }
 

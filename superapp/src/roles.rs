@@ -13,6 +13,7 @@ mod tasks;
 use std::time::Instant;
 
 use crate::banner;
+use crate::service::{self, Manager};
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::telemetry::metrics::Metrics;
@@ -53,11 +54,14 @@ pub(crate) async fn run(settings: Settings, role: Role) -> anyhow::Result<()> {
     let mut running = start::start(settings, role, ports, stores, metrics).await?;
     banner::ready(&addresses, &places, &contents, started.elapsed());
     notice::what_does_not_cross(role, &data);
+    let manager = Manager::of_environment();
+    manager.tell(service::READY);
 
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, "stopping"),
         error = running.broken() => return Err(error),
     }
+    manager.tell(service::STOPPING);
     tokio::select! {
         drained = drain::drain(running, drain_limit) => drained?,
         signal = signals.next() => anyhow::bail!("{signal} a second time: stopped at once"),

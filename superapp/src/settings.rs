@@ -115,9 +115,15 @@ impl Settings {
         judge::judge(layers)
     }
 
-    /// Where the gateway is reached from this machine.
-    pub(crate) fn gateway_url(&self) -> String {
-        let listen = self.gateway.listen.first().expect("every role listens somewhere");
-        format!("http://{}", listen.reached_at())
+    /// Where a role is reached from this machine, each replica of it; nothing for a name that is no role's.
+    pub(crate) fn urls(&self, role: &str) -> Vec<String> {
+        let listens = match role {
+            "gateway" => &self.gateway.listen,
+            "users" => &self.users.listen,
+            "chat" => &self.chat.listen,
+            "analytics" => &self.analytics.listen,
+            _ => return Vec::new(),
+        };
+        listens.iter().map(|listen| format!("http://{}", listen.reached_at())).collect()
     }
 }

@@ -26,7 +26,7 @@ impl Role {
     /// In the order in which they start.
     const ALL: [Role; 4] = [Role::Analytics, Role::Users, Role::Chat, Role::Gateway];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Role::Gateway => "gateway",
             Role::Users => "users",

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixDatagram};
 use tokio::time::timeout;
 
-use crate::support::{DeadAddress, Exit, LIMIT, Role, Setup, System, eventually, in_every_shape, superapp};
+use crate::support::{DeadAddress, Exit, LIMIT, Process, Role, Setup, System, eventually, in_every_shape, superapp};
 
 /// Settings that touch nobody: free ports, this folder.
 fn arguments<'a>(command: &'a str, data_dir: &'a str, more: &[&'a str]) -> Vec<String> {
@@ -58,6 +58,12 @@ async fn what_is_ready_answers(system: System) {
     let healthy = superapp(&["health", &gateway], &[]).await;
     assert_eq!((healthy.code, healthy.stdout.lines().count()), (Some(0), 1), "{healthy:?}");
     assert!(healthy.stdout.contains("is ready"), "{healthy:?}");
+    for role in [Role::Users, Role::Chat, Role::Analytics] {
+        let replicas = system.replicas(role);
+        let listen = format!("{}.listen={}", role.name(), json!(replicas));
+        let healthy = superapp(&["health", role.name(), "--set", &listen], &[]).await;
+        assert_eq!((healthy.code, healthy.stdout.lines().count()), (Some(0), replicas.len()), "{healthy:?}");
+    }
 }
 
 async fn a_signal_ends_everything_at_once_when_nothing_is_in_flight(mut system: System) {
@@ -72,6 +78,37 @@ async fn a_signal_ends_everything_at_once_when_nothing_is_in_flight(mut system: 
     }
     let gone = superapp(&["health", &gateway], &[]).await;
     assert_eq!(sentence(&gone), format!("{gateway}: Connection refused (os error 111)"));
+}
+
+#[tokio::test]
+async fn who_is_no_role_has_no_health() {
+    let health = superapp(&["health", "usres"], &[]).await;
+    assert!(sentence(&health).starts_with("usres is neither a role"), "{health:?}");
+}
+
+#[tokio::test]
+async fn a_service_manager_is_told_when_it_serves_and_when_it_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let data_dir = format!("data_dir={}", folder.path().display());
+    let mut process = Process::spawn(&arguments("all", &data_dir, &[]), &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    let told = async || {
+        let mut state = [0; 64];
+        let length = timeout(LIMIT, manager.recv(&mut state)).await.expect("told in time").unwrap();
+        String::from_utf8_lossy(&state[..length]).into_owned()
+    };
+    assert_eq!(told().await, "READY=1");
+    let ready = process.ready().await;
+    assert!(TcpStream::connect(ready["gateway"][0]).await.is_ok());
+    process.terminate();
+    assert_eq!(told().await, "STOPPING=1");
+    assert_eq!(process.ended().await, Some(0));
+
+    // One that is gone is no reason not to serve.
+    drop(manager);
+    let mut process = Process::spawn(&arguments("all", &data_dir, &[]), &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    assert!(process.ready().await.contains_key("gateway"));
 }
 
 #[tokio::test]
