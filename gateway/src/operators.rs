@@ -1,6 +1,8 @@
 //! What operators see of the door: `/clusters` with every replica, its state and why; and numbers that are read, not counted.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -97,8 +99,12 @@ fn state(endpoint: &Endpoint, now: u64) -> (&'static str, Option<String>) {
     }
 }
 
+/// The replicas that were shown last, of the process, as its metrics are.
+static SHOWN: Mutex<BTreeSet<(&'static str, String)>> = Mutex::new(BTreeSet::new());
+
 /// Brings gauges and totals of replicas up to date; to be called before they are shown.
 pub(crate) fn publish(gateway: &Gateway) {
+    let mut known = BTreeSet::new();
     metrics::gauge!("gateway_connections_open").set(gateway.connections().open() as f64);
     for cluster in gateway.clusters() {
         let name = cluster.service.name();
@@ -112,6 +118,16 @@ pub(crate) fn publish(gateway: &Gateway) {
             metrics::counter!("gateway_endpoint_errors_total", &labels).absolute(endpoint.errors.load(Ordering::Relaxed));
             metrics::gauge!("gateway_endpoint_in_flight", &labels).set(endpoint.in_flight.load(Ordering::Relaxed) as f64);
             metrics::gauge!("gateway_endpoint_available", &labels).set(f64::from(u8::from(endpoint.is_available(now))));
+            known.insert((name, endpoint.name.to_string()));
         }
     }
+    let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    // A series cannot be taken back. One of a replica that is no longer among them must not say "left out" for ever, which would
+    // be an alarm that nobody can put out: it says nothing.
+    for (name, endpoint) in shown.difference(&known) {
+        let labels = [("cluster", (*name).to_owned()), ("endpoint", endpoint.clone())];
+        metrics::gauge!("gateway_endpoint_in_flight", &labels).set(f64::NAN);
+        metrics::gauge!("gateway_endpoint_available", &labels).set(f64::NAN);
+    }
+    *shown = known;
 }

@@ -65,6 +65,11 @@ fn describe() {
     describe_counter!("database_writes_total", "Writes that were asked for, by database; those that come together share a commit.");
     describe_gauge!("database_writes_waiting", "Writes that wait for the commit under way, by database.");
     describe_histogram!("database_commit_duration_seconds", Unit::Seconds, "Time of a commit, its writes included, by database.");
+    describe_gauge!("database_connections", "Connections to PostgreSQL, by database and whether they are idle or used.");
+    describe_gauge!("database_callers_waiting", "Callers that wait for a connection to PostgreSQL, by database.");
+    describe_counter!("bus_messages_published_total", "Messages given to Redis for other processes.");
+    describe_counter!("bus_messages_lost_total", "Messages that did not reach Redis, or whom they were for, at least.");
+    describe_counter!("cache_writes_failed_total", "Rows that Redis did not take.");
     describe_counter!("users_created_total", "Accounts created.");
     describe_counter!("users_cache_lookups_total", "Reads of a user by id, by whether the cache had him.");
     describe_gauge!("chat_sockets_open", "WebSockets open, by replica.");
