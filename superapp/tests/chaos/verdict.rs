@@ -2,20 +2,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde_json::Value;
+
 use super::client::Report;
-use crate::support::System;
 
 /// By seq, who said what.
 pub(super) type Log = BTreeMap<u64, (String, String)>;
 /// By room.
 pub(super) type Logs = HashMap<&'static str, Log>;
 
-/// A room's whole log, as anyone can read it.
-pub(super) async fn whole_log(system: &System, room: &str) -> Log {
+/// A room's whole log, as anyone can read it; `get` asks the gateway for a path.
+pub(super) async fn whole_log(get: impl AsyncFn(String) -> Value, room: &str) -> Log {
     let mut log = Log::new();
     loop {
         let after = log.keys().next_back().copied().unwrap_or(0);
-        let page = system.get(&format!("/chat/rooms/{room}/messages?limit=200&after={after}")).await.json();
+        let page = get(format!("/chat/rooms/{room}/messages?limit=200&after={after}")).await;
         let page = page.as_array().unwrap();
         for message in page {
             let text = |key: &str| message[key].as_str().unwrap().to_owned();
