@@ -40,13 +40,14 @@ impl Key {
     }
 
     /// The hash of a request's key; `None` when it has none, and then it goes wherever there is room.
-    pub(crate) fn hash_of<'a>(&self, target: &'a [u8], header: impl Fn(&str) -> Option<&'a [u8]>) -> Option<u64> {
+    pub(crate) fn hash_of<'a>(&self, target: &'a [u8], header: impl Fn(&str) -> Vec<&'a [u8]>) -> Option<u64> {
         let mut parts = target.splitn(2, |byte| *byte == b'?');
         let path = parts.next().unwrap_or_default();
         let query = parts.next().unwrap_or_default();
         let value = match self {
-            Key::Header(name) => header(name)?,
-            Key::Cookie(name) => pair(header("cookie")?, b';', name)?,
+            Key::Header(name) => header(name).into_iter().next()?,
+            // HTTP/2 sends them one by one where that is shorter.
+            Key::Cookie(name) => header("cookie").into_iter().find_map(|line| pair(line, b';', name))?,
             Key::Query(name) => pair(query, b'&', name)?,
             Key::Path(position) => path.split(|byte| *byte == b'/').nth(*position).filter(|segment| !segment.is_empty())?,
         };
@@ -104,9 +105,9 @@ mod tests {
     #[test]
     fn keys_are_read_from_where_they_are() {
         let header = |name: &str| match name {
-            "x-user" => Some(&b"ada"[..]),
-            "cookie" => Some(&b"a=1; sid=ada"[..]),
-            _ => None,
+            "x-user" => vec![&b"ada"[..], b"eve"],
+            "cookie" => vec![&b"a=1; x=sid=eve"[..], b"b=2; sid=ada", b"sid=eve"],
+            _ => vec![],
         };
         let target = b"/users/ada?x=1&who=ada";
         let expected = Some(fnv(b"ada"));

@@ -57,8 +57,8 @@ impl Ask<'_> {
 
 /// Headers as an engine holds them.
 pub(crate) trait Fields: Sync {
-    /// The first one with this name, given in lower case.
-    fn field(&self, name: &str) -> Option<&[u8]>;
+    /// All with this name, given in lower case.
+    fn all(&self, name: &str) -> Vec<&[u8]>;
 }
 
 /// How a request came.
@@ -244,7 +244,7 @@ impl Exchange {
         let route = Route::find(path).ok_or(Problem::NotFound)?;
         self.route = Some(route);
         if let Some(cluster) = self.cluster() {
-            self.key = cluster.key.as_ref().and_then(|key| key.hash_of(&target, |name| ask.header.field(name)));
+            self.key = cluster.key.as_ref().and_then(|key| key.hash_of(&target, |name| ask.header.all(name)));
         }
         Ok(route)
     }

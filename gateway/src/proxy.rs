@@ -80,8 +80,8 @@ impl Proxy {
 }
 
 impl Fields for RequestHeader {
-    fn field(&self, name: &str) -> Option<&[u8]> {
-        self.headers.get(name).map(|value| value.as_bytes())
+    fn all(&self, name: &str) -> Vec<&[u8]> {
+        self.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
     }
 }
 
@@ -111,14 +111,15 @@ impl ProxyHttp for Proxy {
                 return send::send(session, refused, exchange).await.map(|()| true);
             }
         };
+        let field = |name: &str| request.headers.get(name).map(HeaderValue::as_bytes);
         let ask = Ask {
             method: &request.method,
             target: request.raw_path(),
             content_length,
             is_upgrade: false,
-            accept: request.field("accept"),
-            request_id: request.field(request_id::HEADER),
-            traceparent: request.field(trace::HEADER),
+            accept: field("accept"),
+            request_id: field(request_id::HEADER),
+            traceparent: field(trace::HEADER),
             header: request,
         };
         let answer = match exchange.judge(&ask) {

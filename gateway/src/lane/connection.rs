@@ -306,8 +306,8 @@ fn ask<'a>(head: &'a Head<'a>) -> Ask<'a> {
 }
 
 impl crate::exchange::Fields for Head<'_> {
-    fn field(&self, name: &str) -> Option<&[u8]> {
-        Head::field(self, name)
+    fn all(&self, name: &str) -> Vec<&[u8]> {
+        self.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value).collect()
     }
 }
 

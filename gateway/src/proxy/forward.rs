@@ -1,6 +1,6 @@
 //! What the gateway adds to a request on its way to a replica. Called by `proxy`.
 
-use http::header::{FORWARDED, HOST, HeaderName};
+use http::header::{COOKIE, FORWARDED, HOST, HeaderName};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 
@@ -30,7 +30,17 @@ pub(super) fn add_headers(upstream: &mut RequestHeader, exchange: &Exchange) -> 
     for name in ["keep-alive", "proxy-connection", "proxy-authorization"] {
         remove(upstream, name);
     }
-    Ok(())
+    join_cookies(upstream)
+}
+
+/// HTTP/2 may send cookies one by one; HTTP/1.1 has one field for all of them (RFC 9113, section 8.2.3).
+fn join_cookies(upstream: &mut RequestHeader) -> Result<()> {
+    let cookies: Vec<&[u8]> = upstream.headers.get_all(COOKIE).iter().map(|cookie| cookie.as_bytes()).collect();
+    if cookies.len() < 2 {
+        return Ok(());
+    }
+    let joined = cookies.join(&b"; "[..]);
+    upstream.insert_header(COOKIE, joined)
 }
 
 fn remove(upstream: &mut RequestHeader, name: &'static str) {

@@ -14,12 +14,15 @@ fn request(more: &[(&str, &str)], body: &str) -> Vec<u8> {
     }
 }
 
+/// What it is, fields, body, status, code.
+type Refused<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_is_refused_is_told_why_and_logged_and_no_backend_hears_of_it() {
     let backend = Backend::echo().await;
     let (door, lines) = Lines::of_door(config(&[backend.address], &[], &[])).await;
     let (large, many) = ("x".repeat(40_000), vec![("x-a", "1"); 140]);
-    let cases: [(&str, &[(&str, &str)], &str, u16, &str); 7] = [
+    let cases: [Refused<'_>; 7] = [
         ("a field of forty kilobytes", &[("x-a", &large)], "", 431, "head_too_large"),
         ("many fields", &many, "", 431, "head_too_large"),
         ("many fields and a body", &many, "hello", 431, "head_too_large"),

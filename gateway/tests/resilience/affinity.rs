@@ -5,12 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::Full;
+use hyper::Request;
 use tokio::task::JoinSet;
 
+use crate::http2::Http2;
 use crate::load::{ask, get};
 use crate::replica::Replica;
+use crate::support::backend::{Backend, Seen};
 use crate::support::{Door, eventually};
-use crate::{before, state};
+use crate::{addresses, before, state};
 
 const KEYS: usize = 60;
 
@@ -18,9 +22,10 @@ const KEYS: usize = 60;
 type Asking = fn(usize) -> String;
 
 /// Where a key is looked for, and a request that has it there.
-const PLACES: [(&str, Asking); 4] = [
+const PLACES: [(&str, Asking); 5] = [
     ("header:x-user", |key| format!("GET /users/1 HTTP/1.1\r\nhost: door\r\nX-User: {key}\r\n")),
     ("cookie:sid", |key| format!("GET /users/1 HTTP/1.1\r\nhost: door\r\ncookie: a=1; sid={key}; b=2\r\n")),
+    ("cookie:sid", |key| format!("GET /users/1 HTTP/1.1\r\nhost: door\r\ncookie: a=1\r\ncookie: sid={key}\r\n")),
     ("query:who", |key| format!("GET /users/1?a=1&who={key}&b=2 HTTP/1.1\r\nhost: door\r\n")),
     ("path:2", |key| format!("GET /users/{key}/posts?x={key} HTTP/1.1\r\nhost: door\r\n")),
 ];
@@ -116,5 +121,32 @@ async fn a_target_in_absolute_form_has_the_same_key() {
             let path = path.replace("KEY", &key.to_string());
             assert_eq!(meets(path.clone()).await, meets(format!("http://door{path}")).await, "{balance} of {path}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_is_found_however_it_comes_and_a_replica_gets_one_field() {
+    let mut backends = Vec::new();
+    for _ in 0..4 {
+        backends.push(Backend::echo().await);
+    }
+    let mut config = before(&addresses(&backends));
+    config.clusters.users.balance = "cookie:sid".to_owned();
+    let door = Door::open(config).await;
+    let mut client = Http2::connect(door.address).await;
+    for key in 0..20 {
+        let sid = format!("sid={key}");
+        for cookies in [vec![format!("a=1; {sid}")], vec!["a=1".to_owned(), sid.clone()], vec!["a=1".to_owned(), "b=2".to_owned(), sid]] {
+            let mut request = Request::get("http://door/users/1");
+            for cookie in &cookies {
+                request = request.header("cookie", cookie);
+            }
+            let (answer, _) = client.ask(request.body(Full::default()).unwrap()).await;
+            assert_eq!(answer.status(), 200);
+        }
+        let seen: Vec<Vec<Seen>> = backends.iter().map(Backend::take).filter(|seen| !seen.is_empty()).collect();
+        assert!(seen.len() == 1 && seen[0].len() == 3, "{key} met {} replicas", seen.len());
+        let got: Vec<_> = seen[0].iter().map(|seen| seen.head.header("cookie").unwrap().to_owned()).collect();
+        assert_eq!(got, [format!("a=1; sid={key}"), format!("a=1; sid={key}"), format!("a=1; b=2; sid={key}")]);
     }
 }
