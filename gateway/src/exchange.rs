@@ -59,6 +59,11 @@ impl Ask<'_> {
 pub(crate) trait Fields: Sync {
     /// All with this name, given in lower case.
     fn all(&self, name: &str) -> Vec<&[u8]>;
+
+    /// The first of them.
+    fn field(&self, name: &str) -> Option<&[u8]> {
+        self.all(name).first().copied()
+    }
 }
 
 /// How a request came.
