@@ -1,8 +1,8 @@
 //! The replicas of one backend, and how much may be asked of them. `resolve` fills it, `health` judges it, `balance` picks from it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
@@ -14,7 +14,7 @@ use crate::config::{Balance, ClusterConfig, Config};
 use crate::endpoint::Endpoint;
 use crate::resolve::Source;
 use crate::route::Service;
-use crate::{Error, outlier};
+use crate::{Error, operators, outlier};
 
 /// One backend: where it was configured to be, and the replicas found there.
 pub(crate) struct Cluster {
@@ -25,6 +25,8 @@ pub(crate) struct Cluster {
     /// What of a request decides on its replica; chance and load where it is nothing.
     pub(crate) key: Option<Key>,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    /// Held by who changes the set, or says in metrics what is in it.
+    changing: Mutex<()>,
     /// Requests a replica may be asked at the same time.
     endpoint_in_flight_max: usize,
     /// Advances with every pick; hashed, it is all the chance that balancing needs.
@@ -51,6 +53,7 @@ impl Cluster {
             retries: RetryBudget::new(config.retry_budget_percent),
             key,
             endpoints: ArcSwap::default(),
+            changing: Mutex::default(),
             endpoint_in_flight_max: config.endpoint_in_flight_max,
             picks: AtomicU64::new(0),
         };
@@ -62,8 +65,15 @@ impl Cluster {
         self.endpoints.load_full()
     }
 
+    /// Shows each replica, while none comes or goes.
+    pub(crate) fn show_endpoints(&self, show: impl FnMut(&Endpoint)) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.endpoints().iter().map(Arc::as_ref).for_each(show);
+    }
+
     /// Takes over what the sources know now.
     pub(crate) fn refresh(&self) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.set_addresses(self.sources.iter().flat_map(Source::addresses));
     }
 
@@ -83,9 +93,13 @@ impl Cluster {
             endpoints.push(endpoint);
         }
         let is_same = endpoints.len() == known.len() && endpoints.iter().zip(known.iter()).all(|(one, other)| Arc::ptr_eq(one, other));
-        if !is_same {
-            self.endpoints.store(Arc::new(endpoints));
+        if is_same {
+            return;
         }
+        for gone in known.iter().filter(|known| !endpoints.iter().any(|endpoint| Arc::ptr_eq(endpoint, known))) {
+            operators::take_leave(self.service.name(), gone);
+        }
+        self.endpoints.store(Arc::new(endpoints));
     }
 
     pub(crate) fn has_live_endpoint(&self) -> bool {
@@ -125,8 +139,10 @@ impl Cluster {
     /// Leaves a replica out that has failed `errors_max` requests in a row.
     pub(crate) fn note_failure(&self, endpoint: &Endpoint, errors_max: u32, period: std::time::Duration, now: u64) {
         endpoint.errors.fetch_add(1, Ordering::Relaxed);
-        if endpoint.outlier.failed() >= errors_max {
-            outlier::eject(endpoint, &self.endpoints.load(), now, period, "errors");
+        let errors = endpoint.outlier.failed();
+        if errors >= errors_max {
+            let said = || format!("failed {errors} requests in a row");
+            outlier::eject(endpoint, &self.endpoints.load(), now, period, "errors", said);
         }
     }
 

@@ -34,6 +34,9 @@ pub(crate) struct Endpoint {
     pub(crate) requests: AtomicU64,
     /// Of these, how many it failed: no connection, no answer, or 502, 503, 504.
     pub(crate) errors: AtomicU64,
+    /// Of these two, what metrics were told already.
+    pub(crate) told_requests: AtomicU64,
+    pub(crate) told_errors: AtomicU64,
     /// How long it takes to begin an answer.
     pub(crate) latency: PeakEwma,
     pub(crate) outlier: Outlier,
@@ -82,6 +85,8 @@ impl Endpoint {
             sockets: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            told_requests: AtomicU64::new(0),
+            told_errors: AtomicU64::new(0),
             latency: PeakEwma::default(),
             outlier: Outlier::default(),
             last_check: ArcSwapOption::empty(),

@@ -1,8 +1,6 @@
 //! What operators see of the door: `/clusters` with every replica, its state and why; and numbers that are read, not counted.
 
-use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -91,7 +89,7 @@ fn state(endpoint: &Endpoint, now: u64) -> (&'static str, Option<String>) {
     }
     if endpoint.outlier.is_ejected(now) {
         let seconds = endpoint.outlier.ejected_for(now).as_secs_f64();
-        return ("ejected", Some(format!("failed requests or was slow; for {seconds:.1} s more")));
+        return ("ejected", Some(format!("{}; for {seconds:.1} s more", endpoint.outlier.reason())));
     }
     match check.health {
         Health::Pass => ("live", None),
@@ -99,35 +97,38 @@ fn state(endpoint: &Endpoint, now: u64) -> (&'static str, Option<String>) {
     }
 }
 
-/// The replicas that were shown last, of the process, as its metrics are.
-static SHOWN: Mutex<BTreeSet<(&'static str, String)>> = Mutex::new(BTreeSet::new());
-
 /// Brings gauges and totals of replicas up to date; to be called before they are shown.
 pub(crate) fn publish(gateway: &Gateway) {
-    let mut known = BTreeSet::new();
     metrics::gauge!("gateway_connections_open").set(gateway.connections().open() as f64);
     for cluster in gateway.clusters() {
         let name = cluster.service.name();
         metrics::gauge!("gateway_cluster_in_flight", "cluster" => name).set(cluster.admission.in_flight() as f64);
         metrics::gauge!("gateway_cluster_waiting", "cluster" => name).set(cluster.admission.waiting() as f64);
         metrics::gauge!("gateway_concurrency_limit", "cluster" => name).set(cluster.admission.limit() as f64);
-        for endpoint in cluster.endpoints().iter() {
-            let labels = [("cluster", name.to_owned()), ("endpoint", endpoint.name.to_string())];
-            let now = ticks::at(Instant::now());
-            metrics::counter!("gateway_endpoint_requests_total", &labels).absolute(endpoint.requests.load(Ordering::Relaxed));
-            metrics::counter!("gateway_endpoint_errors_total", &labels).absolute(endpoint.errors.load(Ordering::Relaxed));
-            metrics::gauge!("gateway_endpoint_in_flight", &labels).set(endpoint.in_flight.load(Ordering::Relaxed) as f64);
-            metrics::gauge!("gateway_endpoint_available", &labels).set(f64::from(u8::from(endpoint.is_available(now))));
-            known.insert((name, endpoint.name.to_string()));
-        }
+        let now = ticks::at(Instant::now());
+        cluster.show_endpoints(|endpoint| {
+            let in_flight = endpoint.in_flight.load(Ordering::Relaxed);
+            publish_endpoint(name, endpoint, in_flight as f64, f64::from(u8::from(endpoint.is_available(now))));
+        });
     }
-    let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    // A series cannot be taken back. One of a replica that is no longer among them must not say "left out" for ever, which would
-    // be an alarm that nobody can put out: it says nothing.
-    for (name, endpoint) in shown.difference(&known) {
-        let labels = [("cluster", (*name).to_owned()), ("endpoint", endpoint.clone())];
-        metrics::gauge!("gateway_endpoint_in_flight", &labels).set(f64::NAN);
-        metrics::gauge!("gateway_endpoint_available", &labels).set(f64::NAN);
-    }
-    *shown = known;
+}
+
+/// The last that is said of a replica that has left. What it still answers is not shown. A series cannot be taken back, and must not
+/// say "left out" for ever, which would be an alarm that nobody can put out: it says nothing.
+pub(crate) fn take_leave(cluster: &'static str, endpoint: &Endpoint) {
+    publish_endpoint(cluster, endpoint, f64::NAN, f64::NAN);
+}
+
+fn publish_endpoint(cluster: &'static str, endpoint: &Endpoint, in_flight: f64, is_available: f64) {
+    let labels = [("cluster", cluster.to_owned()), ("endpoint", endpoint.name.to_string())];
+    // Whoever returns under its address begins at zero; what is shown of the address goes on.
+    let news = |count: &AtomicU64, told: &AtomicU64| {
+        let now = count.load(Ordering::Relaxed);
+        now.saturating_sub(told.swap(now, Ordering::Relaxed))
+    };
+    let (requests, errors) = (news(&endpoint.requests, &endpoint.told_requests), news(&endpoint.errors, &endpoint.told_errors));
+    metrics::counter!("gateway_endpoint_requests_total", &labels).increment(requests);
+    metrics::counter!("gateway_endpoint_errors_total", &labels).increment(errors);
+    metrics::gauge!("gateway_endpoint_in_flight", &labels).set(in_flight);
+    metrics::gauge!("gateway_endpoint_available", &labels).set(is_available);
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
+
 use crate::endpoint::Endpoint;
 use crate::ticks::micros;
 
@@ -22,6 +24,8 @@ pub(crate) struct Outlier {
     errors_in_a_row: AtomicU32,
     ejected_until: AtomicU64,
     ejections: AtomicU32,
+    /// What it did, in words, the last time it was left out.
+    reason: ArcSwapOption<String>,
 }
 
 impl Outlier {
@@ -32,6 +36,11 @@ impl Outlier {
     /// How much longer it is left out.
     pub(crate) fn ejected_for(&self, now: u64) -> Duration {
         Duration::from_micros(self.ejected_until.load(Ordering::Relaxed).saturating_sub(now))
+    }
+
+    /// Why it was left out.
+    pub(crate) fn reason(&self) -> String {
+        self.reason.load_full().map_or_else(String::new, |reason| reason.to_string())
     }
 
     /// An answer that is no gateway error.
@@ -53,7 +62,8 @@ impl Outlier {
         self.ejected_until.store(0, Ordering::Relaxed);
     }
 
-    fn eject(&self, now: u64, period: Duration) -> Duration {
+    fn eject(&self, now: u64, period: Duration, reason: String) -> Duration {
+        self.reason.store(Some(Arc::new(reason)));
         let periods = (self.ejections.fetch_add(1, Ordering::Relaxed) + 1).min(PERIODS_MAX);
         let out = period * periods;
         self.errors_in_a_row.store(0, Ordering::Relaxed);
@@ -62,15 +72,22 @@ impl Outlier {
     }
 }
 
-/// Leaves `endpoint` out, unless half of the cluster is out already.
-pub(crate) fn eject(endpoint: &Endpoint, all: &[Arc<Endpoint>], now: u64, period: Duration, why: &'static str) {
+/// Leaves `endpoint` out, unless half of the cluster is out already. `why` is for metrics, `said` for people.
+pub(crate) fn eject(
+    endpoint: &Endpoint,
+    all: &[Arc<Endpoint>],
+    now: u64,
+    period: Duration,
+    why: &'static str,
+    said: impl FnOnce() -> String,
+) {
     let out = all.iter().filter(|other| other.outlier.is_ejected(now) || !other.is_live()).count();
     let is_one_more_too_many = (out + 1) * 2 > all.len();
     if is_one_more_too_many || endpoint.outlier.is_ejected(now) {
         return;
     }
-    let out = endpoint.outlier.eject(now, period);
-    tracing::warn!(endpoint = %endpoint.name, why, seconds = out.as_secs(), "replica is left out");
+    let out = endpoint.outlier.eject(now, period, said());
+    tracing::warn!(endpoint = %endpoint.name, why, reason = endpoint.outlier.reason(), seconds = out.as_secs(), "replica is left out");
     metrics::counter!("gateway_ejections_total", "endpoint" => endpoint.name.to_string(), "why" => why).increment(1);
 }
 
@@ -82,7 +99,9 @@ pub(crate) fn eject_slow(all: &[Arc<Endpoint>], now: u64, period: Duration) {
     let Some((slowest, endpoint)) = heard.pop() else { return };
     let Some((median, _)) = heard.get(heard.len() / 2) else { return };
     if slowest > (median * SLOW_TIMES).max(SLOW_MICROS_MIN) {
-        eject(endpoint, all, now, period, "slow");
+        let millis = |micros: f64| (micros / 1000.0).ceil();
+        let said = || format!("took {} ms for an answer where others take {} ms", millis(slowest), millis(*median));
+        eject(endpoint, all, now, period, "slow", said);
     }
 }
 
@@ -108,20 +127,20 @@ mod tests {
     fn at_most_half_of_a_cluster_is_left_out() {
         let all = live(5);
         for endpoint in &all {
-            eject(endpoint, &all, 100, PERIOD, "errors");
+            eject(endpoint, &all, 100, PERIOD, "errors", String::new);
         }
         assert_eq!(all.iter().filter(|endpoint| !endpoint.is_available(100)).count(), 2);
         let alone = live(1);
-        eject(&alone[0], &alone, 100, PERIOD, "errors");
+        eject(&alone[0], &alone, 100, PERIOD, "errors", String::new);
         assert!(alone[0].is_available(100));
     }
 
     #[test]
     fn each_time_again_lasts_longer() {
         let all = live(2);
-        eject(&all[0], &all, 1, PERIOD, "errors");
+        eject(&all[0], &all, 1, PERIOD, "errors", String::new);
         assert!(!all[0].is_available(4_900_000) && all[0].is_available(5_000_002));
-        eject(&all[0], &all, 6_000_000, PERIOD, "errors");
+        eject(&all[0], &all, 6_000_000, PERIOD, "errors", String::new);
         assert!(!all[0].is_available(15_900_000) && all[0].is_available(16_000_001));
     }
 
@@ -138,5 +157,6 @@ mod tests {
         }
         eject_slow(&all, 2, PERIOD);
         assert_eq!(all.iter().map(|endpoint| endpoint.is_available(2)).collect::<Vec<_>>(), [true, false, true]);
+        assert!(all[1].outlier.reason().starts_with("took 400 ms for an answer where others take "), "{}", all[1].outlier.reason());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::load::{Load, Tally, ask, get, post};
 use crate::support::backend::{Backend, Visit};
 use crate::support::{Door, eventually};
-use crate::{addresses, before, state};
+use crate::{addresses, before, endpoints, state};
 
 /// How a request fails.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +111,10 @@ async fn a_replica_that_fails_whatever_its_checks_say_is_left_out_and_comes_back
         is_ill.store(true, Ordering::SeqCst);
         let before_ill = backends[0].requests();
         eventually("it is left out", || async { state(&door, 0) == "ejected" }).await;
+        let seen = endpoints(&door)[0].clone();
+        // "failed 5 requests in a row", "took 800 ms for an answer where others take 2 ms".
+        let figure = seen["why"].as_str().and_then(|why| why.split(' ').nth(1)?.parse::<u32>().ok());
+        assert!(seen["state"] != "ejected" || figure.is_some(), "{fault:?}: {seen}");
         let at_ejection = backends[0].requests();
         let asked = load.asked();
         eventually("others are asked", || async { load.asked() > asked + 100 || state(&door, 0) != "ejected" }).await;
