@@ -19,6 +19,8 @@ const PIECE_BYTES: usize = 32 * 1024;
 const PIECES_MAX: usize = 256;
 /// How long a flush may take.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+/// How soon it looks again whether there is room.
+const FLUSH_PAUSE: Duration = Duration::from_millis(10);
 
 /// Where lines go. Cloning is cheap; all clones are the same log.
 #[derive(Clone)]
@@ -60,10 +62,17 @@ impl AccessLog {
     /// Waits until everything that was handed over is written, but not for ever.
     pub fn flush(&self) {
         let (done, is_done) = sync_channel(1);
-        if self.pieces.send(Piece::Flush(done)).is_ok() {
-            // A disk that hangs must not hang the end of the process.
-            let _ = is_done.recv_timeout(FLUSH_LIMIT);
+        let until = Instant::now() + FLUSH_LIMIT;
+        let mut piece = Piece::Flush(done);
+        // Whoever writes may hang, on its disk or because nobody reads, and then nobody takes this, either.
+        while let Err(TrySendError::Full(back)) = self.pieces.try_send(piece) {
+            if Instant::now() >= until {
+                return;
+            }
+            piece = back;
+            std::thread::sleep(FLUSH_PAUSE);
         }
+        let _ = is_done.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 
     fn send(&self, lines: &mut Vec<u8>) {
@@ -214,6 +223,40 @@ mod tests {
     use super::*;
     use crate::config::testing;
     use crate::exchange::Protocol;
+
+    /// Says that it has been given something, and writes nothing until the other side is dropped.
+    struct Stuck(SyncSender<()>, Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.try_send(());
+            let _ = self.1.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn whom_nobody_reads_ends_all_the_same() {
+        let ((has_begun, begins), (reader, is_read)) = (sync_channel(1), sync_channel(0));
+        let log = AccessLog::to(Stuck(has_begun, is_read)).unwrap();
+        log.send(&mut b"{}\n".to_vec());
+        begins.recv().unwrap();
+        for _ in 0..2 * PIECES_MAX {
+            log.send(&mut b"{}\n".to_vec());
+        }
+        let (done, is_done) = sync_channel(1);
+        let flushing = log.clone();
+        std::thread::spawn(move || {
+            flushing.flush();
+            done.send(()).unwrap();
+        });
+        assert!(is_done.recv_timeout(5 * FLUSH_LIMIT).is_ok(), "it waits for ever");
+        drop(reader);
+    }
 
     #[test]
     fn a_line_is_json_with_everything_one_asks_for() {

@@ -1,7 +1,7 @@
 //! The handle everything shares: settings, clusters, and what is in flight. Made by the binary, cloned into every task.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tokio::sync::Notify;
@@ -39,6 +39,8 @@ struct Shared {
     document: Document,
     /// Who may use the door from pages elsewhere, where somebody may.
     cors: Option<Cors>,
+    /// Requests and connections over a limit, since it was last said how many.
+    turned_away: AtomicU64,
 }
 
 impl Gateway {
@@ -68,13 +70,15 @@ impl Gateway {
             connections: Connections::default(),
             document: Document::default(),
             cors,
+            turned_away: AtomicU64::new(0),
         };
         Ok(Gateway { shared: Arc::new(shared) })
     }
 
-    /// Resolves every name and probes every replica once. `/readyz` says no before this (or [`crate::serve`]) has done so.
+    /// Resolves names and probes every replica once. `/readyz` says no before this (or [`crate::serve`]) has done so. A name that
+    /// takes its time is not known yet, and found later.
     pub async fn first_health_round(&self) {
-        resolve::round(self).await;
+        resolve::first_round(self).await;
         health::round(self, &health::Prober::new(self.config())).await;
     }
 
@@ -123,6 +127,10 @@ impl Gateway {
     /// What `/openapi.json` shows.
     pub(crate) fn document(&self) -> &Document {
         &self.shared.document
+    }
+
+    pub(crate) fn turned_away(&self) -> &AtomicU64 {
+        &self.shared.turned_away
     }
 
     pub(crate) fn version(&self) -> &'static str {

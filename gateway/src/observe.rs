@@ -1,11 +1,14 @@
 //! What is told of each exchange when it ends: numbers, and a line in the access log. Both engines end here.
 
 use std::cell::RefCell;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use metrics::{Counter, Histogram};
+use tokio::time::MissedTickBehavior;
 
+use crate::Gateway;
 use crate::access_log;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
@@ -98,10 +101,26 @@ pub(crate) fn finished(exchange: &Exchange) {
     if let Some(log) = exchange.gateway.access_log() {
         access_log::write(log, exchange, ended, took);
     }
-    if let Why::Refused(code) = exchange.why
-        && exchange.status >= 500
-    {
-        tracing::warn!(code, route, request_id = %exchange.request_id, "could not serve a request");
+    match exchange.why {
+        // These come by the thousand, and one says what all say.
+        Why::Refused("overloaded" | "too_many_connections") => drop(exchange.gateway.turned_away().fetch_add(1, Ordering::Relaxed)),
+        Why::Refused(code) if exchange.status >= 500 => {
+            tracing::warn!(code, route, request_id = %exchange.request_id, "could not serve a request");
+        }
+        _ => {}
+    }
+}
+
+/// Says once a second how much was turned away, for as long as the door serves.
+pub(crate) async fn tell_turned_away(gateway: Gateway) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let count = gateway.turned_away().swap(0, Ordering::Relaxed);
+        if count > 0 {
+            tracing::warn!(count, "turned away what is over a limit: requests of an overloaded backend, or connections");
+        }
     }
 }
 

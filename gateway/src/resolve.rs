@@ -12,6 +12,8 @@ use crate::route::Service;
 const INTERVAL: Duration = Duration::from_secs(2);
 /// A name server that never answers must not stop the others from being asked.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the door waits for names before it opens.
+const FIRST_ROUND: Duration = Duration::from_millis(250);
 
 /// One configured endpoint.
 pub(crate) struct Source {
@@ -101,10 +103,12 @@ impl Place {
     }
 }
 
-/// Looks every name up once, all at the same time.
-pub(crate) async fn round(gateway: &Gateway) {
+/// Looks every name up once, all at the same time. Who takes long is not waited for: the door opens for the others meanwhile.
+pub(crate) async fn first_round(gateway: &Gateway) {
     let mut lookups = each_name(gateway, |gateway, service, index| async move { refresh(&gateway, service, index).await });
-    while lookups.join_next().await.is_some() {}
+    let all = async { while lookups.join_next().await.is_some() {} };
+    // What is not known by then is looked up again by `run`, at once.
+    let _ = tokio::time::timeout(FIRST_ROUND, all).await;
 }
 
 /// Looks names up for as long as the door serves, each on its own: a slow answer delays nobody else's.

@@ -23,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::lane::{self, Lane};
 use crate::proxy::{Proxy, Streams, h2_options};
-use crate::{Error, Gateway, document, health, resolve};
+use crate::{Error, Gateway, document, health, observe, resolve};
 
 /// Idle connections to replicas that are kept for requests over HTTP/2, per worker.
 const HTTP2_UPSTREAM_POOL: usize = 128;
@@ -40,6 +40,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let _resolving = AbortOnDropHandle::new(tokio::spawn(resolve::run(gateway.clone())));
+    let _telling = AbortOnDropHandle::new(tokio::spawn(observe::tell_turned_away(gateway.clone())));
     let _probing = AbortOnDropHandle::new(tokio::spawn(health::run(gateway.clone())));
     let _documenting = AbortOnDropHandle::new(tokio::spawn(document::run(gateway.clone())));
 

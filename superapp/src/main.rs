@@ -37,9 +37,17 @@ fn main() -> ExitCode {
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in format!("{error:#}").lines() {
-                eprintln!("superapp: {line}");
-            }
+            telemetry::logs::say(
+                format!("{error:#}")
+                    .lines()
+                    .map(|line| {
+                        format!(
+                            "superapp: {line}
+"
+                        )
+                    })
+                    .collect(),
+            );
             if backups::is_refused(&error) { ExitCode::from(REFUSED) } else { ExitCode::FAILURE }
         }
     }
@@ -50,9 +58,9 @@ fn run(args: Args) -> anyhow::Result<()> {
     match args.command() {
         Command::Run(role) => {
             let settings = Settings::load(&sources)?;
-            telemetry::logs::start(&settings.log)?;
+            let logs = telemetry::logs::start(&settings.log)?;
             descriptors::raise_limit();
-            runtime(roles::run(settings, role))
+            runtime(roles::run(settings, role, logs.lost()))
         }
         Command::Migrate => runtime(commands::migrate::run(Settings::load(&sources)?)),
         Command::Backup { folder } => runtime(commands::backup::run(Settings::load(&sources)?, &folder)),

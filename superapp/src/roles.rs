@@ -12,6 +12,8 @@ mod tasks;
 
 use std::time::Instant;
 
+use tracing_appender::non_blocking::ErrorCounter;
+
 use crate::banner;
 use crate::service::{self, Manager};
 use crate::settings::Settings;
@@ -38,13 +40,14 @@ impl Role {
     }
 }
 
-/// Starts, says that it is ready, serves until told to stop, and drains. A second signal ends it at once.
-pub(crate) async fn run(settings: Settings, role: Role) -> anyhow::Result<()> {
+/// Starts, says that it is ready, serves until told to stop, and drains. A second signal ends it at once. `lost` counts lines of
+/// the log that nobody took.
+pub(crate) async fn run(settings: Settings, role: Role, lost: ErrorCounter) -> anyhow::Result<()> {
     let started = Instant::now();
     let mut signals = Signals::listen()?;
     let ports = ports::Ports::bind(&settings, role)?;
     let addresses = ports.addresses();
-    let metrics = Metrics::install()?;
+    let metrics = Metrics::install(lost)?;
     let stores = stores::Stores::open(&settings.data, role).await?;
     let contents = if banner::is_shown() { stores.contents().await } else { Vec::new() };
     let drain_limit = std::time::Duration::from_secs(settings.gateway.config.drain_s);

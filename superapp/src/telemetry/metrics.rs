@@ -3,8 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_appender::non_blocking::ErrorCounter;
 
 /// From half a millisecond, a cached read, to the thirty seconds after which the gateway gives up.
 const SECONDS: [f64; 15] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -15,22 +16,25 @@ const UPKEEP: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Metrics {
     handle: PrometheusHandle,
+    /// Lines of the log that nobody took.
+    lost: ErrorCounter,
 }
 
 impl Metrics {
     /// Collects from now on.
-    pub(crate) fn install() -> anyhow::Result<Self> {
+    pub(crate) fn install(lost: ErrorCounter) -> anyhow::Result<Self> {
         let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS);
         let handle = builder.context("set buckets")?.install_recorder().context("install the metrics recorder")?;
         describe();
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         gauge!("process_start_time_seconds").set(started.as_secs_f64());
-        Ok(Self { handle })
+        Ok(Self { handle, lost })
     }
 
     /// All metrics, in Prometheus' text format.
     pub(crate) fn render(&self) -> String {
         observe_process();
+        counter!("log_lines_lost_total").absolute(self.lost.dropped_lines() as u64);
         self.handle.render()
     }
 
@@ -83,6 +87,7 @@ fn describe() {
     describe_counter!("analytics_events_rejected_total", "Events that break the rules.");
     describe_counter!("analytics_happenings_lost_total", "Happenings of users and chat that were lost on their way, at least.");
     describe_counter!("analytics_happenings_malformed_total", "Happenings that could not be read.");
+    describe_counter!("log_lines_lost_total", "Lines of the log that were lost as nobody read them.");
     describe_gauge!("process_start_time_seconds", Unit::Seconds, "When the process started, since 1970.");
     describe_gauge!("process_resident_memory_bytes", Unit::Bytes, "Memory the process holds.");
     describe_gauge!("process_open_fds", "File descriptors the process has open.");

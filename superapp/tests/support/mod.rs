@@ -27,7 +27,7 @@ mod system;
 use std::time::Duration;
 
 pub(crate) use http::Reply;
-pub(crate) use process::{Exit, Process, superapp};
+pub(crate) use process::{Exit, Process, Ready, superapp};
 pub(crate) use socket::Socket;
 pub(crate) use system::{Role, Setup, System};
 use tokio::net::TcpSocket;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 
 use super::LIMIT;
 
@@ -36,6 +37,8 @@ pub(crate) struct Process {
     child: Child,
     /// What it says, line by line as it comes.
     log: Arc<Mutex<Vec<String>>>,
+    /// Whoever holds it keeps us from reading on.
+    attention: Arc<tokio::sync::Mutex<()>>,
     readers: Option<(JoinHandle<String>, JoinHandle<()>)>,
 }
 
@@ -55,19 +58,23 @@ impl Process {
             .spawn()
             .expect("the binary starts");
         let (mut out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let lines = log.clone();
+        let (log, attention) = (Arc::new(Mutex::new(Vec::new())), Arc::new(tokio::sync::Mutex::new(())));
+        let (lines, attention_out, attention_err) = (log.clone(), attention.clone(), attention.clone());
         let read_out = std::thread::spawn(move || {
-            let mut text = String::new();
-            out.read_to_string(&mut text).unwrap();
-            text
+            let (mut text, mut piece) = (Vec::new(), [0; 4096]);
+            while let count @ 1.. = out.read(&mut piece).unwrap() {
+                text.extend_from_slice(&piece[..count]);
+                drop(attention_out.blocking_lock());
+            }
+            String::from_utf8(text).unwrap()
         });
         let read_err = std::thread::spawn(move || {
             for line in BufReader::new(err).lines() {
                 lines.lock().unwrap().push(line.unwrap());
+                drop(attention_err.blocking_lock());
             }
         });
-        Self { child, log, readers: Some((read_out, read_err)) }
+        Self { child, log, attention, readers: Some((read_out, read_err)) }
     }
 
     /// Waits for the log event that says that it serves.
@@ -121,6 +128,11 @@ impl Process {
     /// A write beyond `bytes` in a file fails, until this is lifted with `None`.
     pub(crate) fn limit_file_size(&self, bytes: Option<u64>) {
         prlimit(Some(self.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+    }
+
+    /// Reads nothing of what it says, on stdout and stderr, as long as this is held.
+    pub(crate) async fn ignore(&self) -> OwnedMutexGuard<()> {
+        self.attention.clone().lock_owned().await
     }
 
     /// Its log so far, a JSON object per line.

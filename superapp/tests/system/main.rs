@@ -15,6 +15,7 @@ mod chat;
 mod contract;
 mod faults;
 mod gateway;
+mod logs;
 mod names;
 mod production;
 mod readme;

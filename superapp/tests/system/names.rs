@@ -1,4 +1,4 @@
-//! Chat replicas found by name, as in production: the name gets more addresses and fewer, and whose replica stays notices nothing.
+//! Replicas found by name, as in production: the name gets more addresses and fewer, and whose replica stays notices nothing.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::support::{Process, Reply, Socket, eventually};
+use crate::support::{DeadAddress, Process, Reply, Socket, eventually};
 
 const NAME: &str = "chat.test";
 const SOCKETS: usize = 1000;
@@ -34,7 +35,11 @@ impl Names {
     }
 
     fn are(&self, replicas: &[&Replica]) {
-        let lines: Vec<_> = replicas.iter().map(|replica| format!("{} {NAME}\n", replica.address.ip())).collect();
+        self.have(&replicas.iter().map(|replica| replica.address).collect::<Vec<_>>());
+    }
+
+    fn have(&self, addresses: &[SocketAddr]) {
+        let lines: Vec<_> = addresses.iter().map(|address| format!("{} {NAME}\n", address.ip())).collect();
         let next = self.hosts.with_extension("next");
         fs::write(&next, lines.concat()).unwrap();
         fs::rename(next, &self.hosts).unwrap();
@@ -196,4 +201,87 @@ async fn a_thousand_sockets_stay_while_a_name_has_three_addresses_then_five_and_
     staying.extend(open_many(door, left).await);
     assert_even(&staying, &[&third, &fifth]);
     assert_undisturbed(&mut staying, "two now").await;
+}
+
+/// Users on a loopback address of its own, with data of its own.
+async fn start_users(number: u8, port: u16) -> (Process, SocketAddr, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let own = [format!("users.listen=127.0.0.{number}:{port}"), format!("data_dir={}", folder.path().display())];
+    let mut process = Process::spawn(&arguments("users", &[], &own), &[]);
+    let address = process.ready().await["users"][0];
+    (process, address, folder)
+}
+
+/// What operators read of a replica of the users; nothing where it is not shown.
+async fn metric(admin: SocketAddr, name: &str, endpoint: SocketAddr) -> Option<f64> {
+    let page = Reply::of(reqwest::Client::new().get(format!("http://{admin}/metrics"))).await;
+    let labels = format!("{name}{{cluster=\"users\",endpoint=\"{endpoint}\"}} ");
+    page.text().lines().find_map(|line| line.strip_prefix(&labels)?.parse().ok())
+}
+
+#[tokio::test]
+async fn a_replica_that_left_is_not_available_and_its_counts_go_on_when_it_returns() {
+    const REQUESTS: &str = "gateway_endpoint_requests_total";
+    let (_first, one, _first_folder) = start_users(1, 0).await;
+    let (_second, other, _second_folder) = start_users(2, one.port()).await;
+    let (folder, nobody) = (tempfile::tempdir().unwrap(), DeadAddress::new());
+    let names = Names::new(folder.path());
+    names.have(&[one, other]);
+    let own = [
+        "gateway.listen=127.0.0.1:0".to_owned(),
+        "gateway.admin_listen=127.0.0.1:0".to_owned(),
+        format!("gateway.clusters.users.endpoints=[\"{NAME}:{}\"]", one.port()),
+        format!("gateway.clusters.chat.endpoints=[\"{}\"]", nobody.address),
+        format!("gateway.clusters.analytics.endpoints=[\"{}\"]", nobody.address),
+    ];
+    let mut gateway = Process::spawn(&arguments("gateway", &[], &own), &names.environment());
+    let ready = gateway.ready().await;
+    let (door, admin) = (ready["gateway"][0], ready["admin"][0]);
+    let available = async |endpoint| metric(admin, "gateway_endpoint_available", endpoint).await.unwrap_or_default();
+    let ask_until = async |least: f64| {
+        let client = reqwest::Client::new();
+        eventually("it is asked", async || {
+            assert_eq!(Reply::of(client.get(format!("http://{door}/users"))).await.status, 200);
+            metric(admin, REQUESTS, other).await >= Some(least)
+        })
+        .await;
+    };
+    ask_until(20.0).await;
+    assert_eq!(available(other).await, 1.0);
+
+    names.have(&[one]);
+    eventually("it is not told of", async || available(other).await.is_nan()).await;
+    let counted = metric(admin, REQUESTS, other).await.unwrap();
+    assert!(counted >= 20.0, "{counted}");
+    assert_eq!(available(one).await, 1.0);
+
+    names.have(&[one, other]);
+    eventually("it is available again", async || available(other).await == 1.0).await;
+    // From its first request on, not from its twentieth.
+    ask_until(counted + 1.0).await;
+    assert!(metric(admin, REQUESTS, other).await.unwrap() < counted + 20.0);
+}
+
+#[tokio::test]
+async fn a_name_server_that_hangs_does_not_keep_the_door_closed() {
+    let (_users, users, _folder) = start_users(1, 0).await;
+    let folder = tempfile::tempdir().unwrap();
+    let names = Names::new(folder.path());
+    // Nobody ever writes into it, so whoever opens it to look a name up waits.
+    assert!(std::process::Command::new("mkfifo").arg(&names.hosts).status().unwrap().success());
+    let own = [
+        "gateway.listen=127.0.0.1:0".to_owned(),
+        "gateway.admin_listen=127.0.0.1:0".to_owned(),
+        format!("gateway.clusters.users.endpoints=[\"{users}\"]"),
+        format!("gateway.clusters.chat.endpoints=[\"{NAME}:1\"]"),
+        format!("gateway.clusters.analytics.endpoints=[\"{users}\"]"),
+    ];
+    let mut gateway = Process::spawn(&arguments("gateway", &[], &own), &names.environment());
+    let door = gateway.ready().await["gateway"][0];
+    let startup = gateway.log().iter().find_map(|line| serde_json::from_str::<Value>(line).ok()?["startup_ms"].as_u64());
+    // A look-up is given two seconds.
+    assert!(startup.unwrap() < 2000, "{startup:?}");
+    let client = reqwest::Client::new();
+    assert_eq!(Reply::of(client.get(format!("http://{door}/users"))).await.status, 200);
+    assert_eq!(Reply::of(client.get(format!("http://{door}/chat"))).await.code(), "unavailable");
 }
