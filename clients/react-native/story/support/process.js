@@ -4,10 +4,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 
-const BINARY = process.env.SUPERAPP_BIN ?? fileURLToPath(new URL('../../../../target/debug/superapp', import.meta.url));
+// npm runs everything in the folder of the package.
+const BINARY = process.env.SUPERAPP_BIN ?? resolve('../../target/debug/superapp');
 
 /** How long anything may take before a test fails. */
 export const LIMIT_MS = 60_000;
@@ -19,7 +20,7 @@ export async function until(what, condition) {
     const held = await condition();
     if (held) return held;
     assert.ok(Date.now() < end, `never happened: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((next) => setTimeout(next, 20));
   }
 }
 
@@ -30,10 +31,10 @@ export async function superapp(t, role, settings) {
   // Nothing of who runs the tests leaks in.
   const child = spawn(BINARY, all, { env: {}, stdio: ['ignore', 'ignore', 'pipe'] });
   const log = [];
-  const ready = await new Promise((resolve, reject) => {
+  const ready = await new Promise((serves, reject) => {
     createInterface({ input: child.stderr }).on('line', (line) => {
       log.push(line);
-      if (line.includes('"message":"ready"')) resolve(JSON.parse(line));
+      if (line.includes('"message":"ready"')) serves(JSON.parse(line));
     });
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`superapp ended with ${code}:\n${log.join('\n')}`)));
