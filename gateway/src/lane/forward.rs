@@ -20,9 +20,6 @@ pub(super) fn write(out: &mut Vec<u8>, head: &Head<'_>, exchange: &Exchange) {
     field(out, request_id::HEADER, exchange.request_id.as_bytes());
     field(out, trace::HEADER, exchange.traceparent.as_bytes());
     write_origin(out, exchange.client.as_deref(), host);
-    if head.takes_trailers {
-        field(out, "te", b"trailers");
-    }
     if exchange.is_socket {
         out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
     }

@@ -66,8 +66,6 @@ pub(super) struct Head<'a> {
     pub(super) is_upgrade: bool,
     /// It waits for a 100 before it sends its body.
     pub(super) expects_continue: bool,
-    /// It takes trailers.
-    pub(super) takes_trailers: bool,
     /// Names in `Connection` other than the usual ones: these fields end here.
     pub(super) has_named_hops: bool,
 }
@@ -96,7 +94,6 @@ pub(super) fn read<'a>(bytes: &'a [u8], fields: &'a mut [MaybeUninit<Header<'a>>
         keeps_alive: version == 1,
         is_upgrade: false,
         expects_continue: false,
-        takes_trailers: false,
         has_named_hops: false,
     };
     head.read_fields()?;
@@ -149,9 +146,6 @@ impl<'a> Head<'a> {
             let (name, value) = (field.name, field.value);
             // By length first: most fields are none of these.
             match name.len() {
-                2 if name.eq_ignore_ascii_case("te") => {
-                    self.takes_trailers |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"))
-                }
                 4 if name.eq_ignore_ascii_case("host") => {
                     let is_second = self.host.replace(value).is_some();
                     if is_second {

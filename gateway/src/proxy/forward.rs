@@ -1,10 +1,11 @@
 //! What the gateway adds to a request on its way to a replica. Called by `proxy`.
 
-use http::header::{COOKIE, FORWARDED, HOST, HeaderName};
+use http::header::{CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderName, TE};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 
 use crate::exchange::Exchange;
+use crate::lane::read_length;
 use crate::{forwarded, request_id, trace};
 
 /// Tells the replica who asked, as seen from here.
@@ -30,7 +31,21 @@ pub(super) fn add_headers(upstream: &mut RequestHeader, exchange: &Exchange) -> 
     for name in ["keep-alive", "proxy-connection", "proxy-authorization"] {
         remove(upstream, name);
     }
+    // pingora throws trailers away.
+    upstream.remove_header(&TE);
+    write_length(upstream)?;
     join_cookies(upstream)
+}
+
+/// A length is written as a plain number, and that there is no body only where one is usual.
+fn write_length(upstream: &mut RequestHeader) -> Result<()> {
+    let length = upstream.headers.get(CONTENT_LENGTH).and_then(|length| read_length(length.as_bytes()).ok());
+    match length {
+        Some(0) if !matches!(upstream.method.as_str(), "POST" | "PUT" | "PATCH") => remove(upstream, "content-length"),
+        Some(length) => upstream.insert_header(CONTENT_LENGTH, length)?,
+        None => {}
+    }
+    Ok(())
 }
 
 /// HTTP/2 may send cookies one by one; HTTP/1.1 has one field for all of them (RFC 9113, section 8.2.3).
