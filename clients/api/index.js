@@ -11,11 +11,11 @@ export { SuperAppError } from './lib/errors.js';
 export { memoryStorage } from './lib/storage.js';
 
 /** @typedef {import('./lib/openapi.js').components['schemas']} Schemas */
-/** @typedef {Schemas['Health']} Health */
+/** @typedef {Schemas['Status']} Health */
 /** @typedef {Schemas['ChatMessage']} ChatMessage */
-/** @typedef {Schemas['Ack']} Ack */
-/** @typedef {Schemas['Room']} RoomSummary */
-/** @typedef {Schemas['AnalyticsSummary']} AnalyticsSummary */
+/** @typedef {Schemas['ChatAck']} Ack */
+/** @typedef {Schemas['ChatRoom']} RoomSummary */
+/** @typedef {Schemas['Analytics']} AnalyticsSummary */
 /** @typedef {Schemas['Problem']} Problem */
 /** @typedef {import('./lib/errors.js').FieldError} FieldError */
 /** @typedef {import('./lib/errors.js').ErrorCode} ErrorCode */

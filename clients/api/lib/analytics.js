@@ -9,7 +9,7 @@ import { SuperAppError } from './errors.js';
 import { storedList } from './storage.js';
 
 /** @typedef {import('./openapi.js').components['schemas']} Schemas */
-/** @typedef {Schemas['Event'] & { id: string }} TrackedEvent */
+/** @typedef {Schemas['EventDraft'] & { id: string }} TrackedEvent */
 /**
  * @typedef {object} AnalyticsEvents
  * @property {{ event: TrackedEvent, code: string, detail: string }} rejected The server does not take this one, ever.
@@ -87,7 +87,7 @@ export function createAnalytics({ http, storage, clock, flushAtEvents = 50, flus
   async function post(batch, options) {
     try {
       const { body } = await http.request('POST', '/analytics/events', { body: batch, ...options });
-      const { accepted, duplicates, rejected } = /** @type {Schemas['EventsReceipt']} */ (body);
+      const { accepted, duplicates, rejected } = /** @type {Schemas['EventReceipt']} */ (body);
       forget(batch.map((event) => event.id));
       for (const { index, code, detail } of rejected) {
         const event = batch[index];
@@ -192,7 +192,7 @@ export function createAnalytics({ http, storage, clock, flushAtEvents = 50, flus
      * Health, totals, the last minutes, and what is hot.
      *
      * @param {{ signal?: AbortSignal }} [options]
-     * @returns {Promise<Schemas['AnalyticsSummary']>}
+     * @returns {Promise<Schemas['Analytics']>}
      */
     summary: async (options = {}) => (await http.request('GET', '/analytics', options)).body,
   };

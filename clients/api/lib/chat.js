@@ -37,7 +37,7 @@ export function createChat({ http, WebSocket, storage, clock, answerMs = 10_000 
      * The rooms spoken in last.
      *
      * @param {{ limit?: number, signal?: AbortSignal }} [options]
-     * @returns {Promise<Schemas['Room'][]>}
+     * @returns {Promise<Schemas['ChatRoom'][]>}
      */
     rooms: async ({ limit, signal } = {}) => (await http.request('GET', '/chat/rooms', { query: { limit }, signal })).body,
 
@@ -45,7 +45,7 @@ export function createChat({ http, WebSocket, storage, clock, answerMs = 10_000 
      * The replica that answers: its health and counts.
      *
      * @param {{ signal?: AbortSignal }} [options]
-     * @returns {Promise<Schemas['ChatStatus']>}
+     * @returns {Promise<Schemas['Chat']>}
      */
     status: async (options = {}) => (await http.request('GET', '/chat', options)).body,
 
@@ -55,7 +55,7 @@ export function createChat({ http, WebSocket, storage, clock, answerMs = 10_000 
      * @param {string} room
      * @param {{ user: string, text: string, id?: string }} message
      * @param {{ signal?: AbortSignal }} [options]
-     * @returns {Promise<Schemas['Ack']>}
+     * @returns {Promise<Schemas['ChatAck']>}
      */
     async send(room, { user, text, id = newId(clock) }, { signal } = {}) {
       return (await http.request('POST', path(room), { body: { user, text, id }, signal, isRepeatable: true })).body;

@@ -5,7 +5,7 @@
 
 /** @typedef {Schemas['User'] & { etag?: string }} User `etag` is there where one user was asked for: pass it as `ifMatch`. */
 /** @typedef {Schemas['UserDraft']} UserDraft */
-/** @typedef {Schemas['UserChange']} UserChange */
+/** @typedef {Schemas['UserPatch']} UserChange */
 /** @typedef {{ users: User[], next: string | undefined }} UserPage `next` is the `cursor` of the next page. */
 /** @typedef {{ q?: string, limit?: number, signal?: AbortSignal }} ListOptions `limit` is the size of a page, 1 to 200. */
 /** @typedef {{ ifMatch?: string, signal?: AbortSignal }} ChangeOptions With `ifMatch`, `precondition_failed` when someone was faster. */

@@ -8,7 +8,7 @@ import { SuperAppError, aborted } from '../errors.js';
 import { onAbort } from '../signals.js';
 import { storedList } from '../storage.js';
 
-/** @typedef {import('../openapi.js').components['schemas']['Ack']} Ack */
+/** @typedef {import('../openapi.js').components['schemas']['ChatAck']} Ack */
 /** @typedef {{ id: string, room: string, text: string, at: string }} Waiting A message that has no ack yet; `at` is our clock's. */
 /** @typedef {ReturnType<typeof createOutbox>} Outbox */
 
