@@ -432,47 +432,6 @@ async fn there_is_a_line_for_all_that_clients_saw_and_nothing_else() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_read_of_an_upload_that_fails_is_in_its_line() {
-    let backend = Backend::start(misbehave).await;
-    let written = Written::default();
-    let mut config = config(&[backend.address], &[], &[]);
-    config.body_bytes_max = 10 * BODY_BYTES_MAX;
-    config.body_bytes_per_second_min = 0;
-    let mut door = Door::open_with_log(config, Some(AccessLog::to(written.clone()).unwrap())).await;
-    let chunk = format!("8000\r\n{}\r\n", "x".repeat(0x8000));
-    let uploads = [
-        // What is short is gathered; what is long flows, of a known length or in chunks; and one is too long in the end.
-        (499, 5000, "content-length: 9000\r\n\r\n".to_owned(), "x".repeat(5000)),
-        (499, 500_000, "content-length: 600000\r\n\r\n".to_owned(), "x".repeat(500_000)),
-        (499, 10 * 0x8000, "transfer-encoding: chunked\r\n\r\n".to_owned(), chunk.repeat(10)),
-        (413, 20 * 0x8000, "transfer-encoding: chunked\r\n\r\n".to_owned(), chunk.repeat(21)),
-    ];
-    let mut expected = HashMap::new();
-    for (number, (status, least, framing, body)) in uploads.into_iter().enumerate() {
-        let head = format!("POST /users/1 HTTP/1.1\r\nhost: door\r\nx-request-id: upload-{number}\r\n{framing}");
-        let mut wire = Wire::connect(door.address).await;
-        wire.send([head.as_bytes(), body.as_bytes()].concat()).await;
-        // The end comes behind the bytes, so all of them are read before it.
-        if status == 499 {
-            wire.end().await;
-        }
-        let answer = wire.answer("POST").await;
-        assert_eq!(answer.ok().flatten().map(|answer| answer.status), Some(status).filter(|status| *status != CLIENT_LEFT), "{number}");
-        expected.insert(format!("upload-{number}"), (status, (head.len() + least) as u64, (head.len() + body.len()) as u64));
-    }
-    eventually("nothing is in flight", || async { door.gateway.in_flight() == 0 }).await;
-    door.stop();
-    door.closed().await;
-    let lines = written.lines();
-    assert_eq!(lines.len(), expected.len());
-    for line in lines {
-        let (status, least, most) = expected[line["request_id"].as_str().unwrap()];
-        assert_eq!(line["status"], status, "{line}");
-        assert!((least..=most).contains(&line["bytes_in"].as_u64().unwrap()), "{least} to {most}: {line}");
-    }
-}
-
 /// A line says nothing that cannot be.
 fn check(line: &Value) {
     let text = |key: &str| line[key].as_str().unwrap_or_else(|| panic!("{key}: {line}"));

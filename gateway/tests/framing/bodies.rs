@@ -1,11 +1,14 @@
 //! Bodies: large ones, in both directions, counted and chunked, with what follows the last chunk.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use crate::support::backend::Backend;
 use crate::support::dice::Dice;
+use crate::support::lines::Lines;
 use crate::support::wire::{Framing, Wire};
-use crate::support::{BODY_BYTES_MAX, Door};
+use crate::support::{BODY_BYTES_MAX, Door, config, eventually};
 use crate::{config_before, door_before};
 
 const MEGABYTE: usize = 1024 * 1024;
@@ -166,4 +169,44 @@ async fn read_chunk(wire: &mut Wire) -> Vec<u8> {
     wire.stream.read_exact(&mut data).await.unwrap();
     data.truncate(size);
     data
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_of_an_upload_that_fails_is_in_its_line() {
+    let backend = Backend::echo().await;
+    let mut config = config(&[backend.address], &[], &[]);
+    config.body_bytes_max = 10 * BODY_BYTES_MAX;
+    config.body_bytes_per_second_min = 0;
+    let (mut door, lines) = Lines::of_door(config).await;
+    let chunk = format!("8000\r\n{}\r\n", "x".repeat(0x8000));
+    let uploads = [
+        // What is short is gathered; what is long flows, of a known length or in chunks; and one is too long in the end.
+        (499, 5000, "content-length: 9000\r\n\r\n".to_owned(), "x".repeat(5000)),
+        (499, 500_000, "content-length: 600000\r\n\r\n".to_owned(), "x".repeat(500_000)),
+        (499, 10 * 0x8000, "transfer-encoding: chunked\r\n\r\n".to_owned(), chunk.repeat(10)),
+        (413, 20 * 0x8000, "transfer-encoding: chunked\r\n\r\n".to_owned(), chunk.repeat(21)),
+    ];
+    let mut expected = HashMap::new();
+    for (number, (status, least, framing, body)) in uploads.into_iter().enumerate() {
+        let head = format!("POST /users/1 HTTP/1.1\r\nhost: door\r\nx-request-id: upload-{number}\r\n{framing}");
+        let mut wire = Wire::connect(door.address).await;
+        wire.send([head.as_bytes(), body.as_bytes()].concat()).await;
+        // The end comes behind the bytes, so all of them are read before it.
+        if status == 499 {
+            wire.end().await;
+        }
+        let answer = wire.answer("POST").await;
+        assert_eq!(answer.ok().flatten().map(|answer| answer.status), Some(status).filter(|status| *status != 499), "{number}");
+        expected.insert(format!("upload-{number}"), (status, least as u64, body.len() as u64));
+    }
+    eventually("nothing is in flight", || async { door.gateway.in_flight() == 0 }).await;
+    door.stop();
+    door.closed().await;
+    let lines = lines.all();
+    assert_eq!(lines.len(), expected.len());
+    for line in lines {
+        let (status, least, most) = expected[line["request_id"].as_str().unwrap()];
+        assert_eq!(line["status"], status, "{line}");
+        assert!((least..=most).contains(&line["bytes_in"].as_u64().unwrap()), "{least} to {most}: {line}");
+    }
 }

@@ -1,8 +1,8 @@
 //! Heads that are refused: in words, with a line in the log, and no backend hears of them.
 
 use crate::frames::{DATA, END_STREAM, Frames, block, fields, frame, head};
-use crate::lines::Lines;
 use crate::support::backend::Backend;
+use crate::support::lines::Lines;
 use crate::support::{config, eventually};
 
 /// A request with these fields, and with a body where it has one.

@@ -7,6 +7,5 @@ mod support;
 
 mod frames;
 mod heads;
-mod lines;
 mod slow;
 mod uploads;

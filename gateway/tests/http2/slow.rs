@@ -7,8 +7,8 @@ use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 
 use crate::frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, PREFACE, SETTINGS, fields, frame, frame_head};
-use crate::lines::Lines;
 use crate::support::backend::Backend;
+use crate::support::lines::Lines;
 use crate::support::{Door, LIMIT, config, eventually};
 
 /// How long a second-long limit may take to be noticed: an end later than this had another reason.

@@ -1,14 +1,13 @@
 //! How much is asked of replicas at the same time, and what is said to those who are too many.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use gateway::{AccessLog, Gateway};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::load::get;
 use crate::support::backend::Backend;
+use crate::support::lines::Lines;
 use crate::support::wire::{Answer, Wire};
 use crate::support::{Door, eventually};
 use crate::{before, endpoints, timed};
@@ -74,8 +73,7 @@ async fn a_backend_is_asked_no_more_at_once_than_it_may_and_some_wait() {
     (config.cluster_in_flight_max, config.cluster_waiting_max) = (2, 1);
     config.queue_timeout_ms = 5_000;
     config.request_timeout_s = 10;
-    let (gateway, lines) = gateway_with_log(config);
-    let door = Door::open_gateway(gateway).await;
+    let (door, lines) = Lines::of_door(config).await;
     let mut clients = Vec::new();
     for _ in 0..2 {
         clients.push(asking(&door).await);
@@ -96,7 +94,7 @@ async fn a_backend_is_asked_no_more_at_once_than_it_may_and_some_wait() {
         assert_eq!(client.whole_answer("GET").await.status, 200);
     }
     assert_eq!((backend.requests(), cluster(&door)["waiting"].as_u64()), (3, Some(0)));
-    let refused = || lines.lock().unwrap().windows(12).filter(|window| window == b"\"overloaded\"").count();
+    let refused = || lines.all().iter().filter(|line| line["why"] == "overloaded").count();
     eventually("it is in the log", || async { refused() == 1 }).await;
 }
 
@@ -191,25 +189,4 @@ async fn requests_that_hang_keep_nobody_else_waiting() {
 fn cluster(door: &Door) -> Value {
     let view: Value = serde_json::from_str(&door.gateway.clusters_json()).unwrap();
     view["clusters"][0].clone()
-}
-
-/// Lines of an access log.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn gateway_with_log(config: gateway::Config) -> (Gateway, Arc<Mutex<Vec<u8>>>) {
-    let lines = Lines::default();
-    let log = AccessLog::to(lines.clone()).unwrap();
-    (Gateway::with_access_log(config, "0.1.0", Some(log)).unwrap(), lines.0)
 }

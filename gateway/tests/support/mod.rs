@@ -7,6 +7,7 @@
 pub mod backend;
 pub mod counters;
 pub mod dice;
+pub mod lines;
 pub mod wire;
 
 use std::collections::HashMap;
