@@ -5,6 +5,7 @@ mod arriving;
 mod errors;
 mod forward;
 mod head;
+mod leaving;
 mod send;
 mod stream;
 

@@ -2,12 +2,12 @@
 //! anything can be done with it, must be complete in time.
 //!
 //! Those are the heads of requests, over however many frames, and all frames but DATA. Bodies have limits of their own, and
-//! a connection without a request is let go when it has been idle.
+//! a connection without a request is let go when it has been idle. What leaves is looked at for what the libraries refuse.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use pingora_core::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::leaving::{Leaving, Refused};
 use crate::Gateway;
 use crate::exchange::{Exchange, Protocol};
 use crate::lane::Alarm;
@@ -37,6 +38,7 @@ pub(crate) struct Arriving {
     gateway: Gateway,
     client: Option<Arc<str>>,
     frames: Frames,
+    leaving: Leaving,
     alarm: Option<Alarm>,
 }
 
@@ -57,7 +59,7 @@ impl Arriving {
     /// From the preface on.
     pub(crate) fn new(stream: Stream, gateway: Gateway, client: Option<Arc<str>>) -> Arriving {
         let frames = Frames { head: [0; FRAME_HEAD], head_length: 0, left: PREFACE, is_in_head: false, began: None };
-        Arriving { stream, gateway, client, frames, alarm: None }
+        Arriving { stream, gateway, client, frames, leaving: Leaving::default(), alarm: None }
     }
 
     /// Ready when the client has had all the time there is.
@@ -67,6 +69,30 @@ impl Arriving {
         let alarm = self.alarm.get_or_insert_with(|| Alarm::at(due));
         alarm.set(due);
         alarm.poll_due(cx)
+    }
+
+    /// So many of these bytes have gone out.
+    fn note_left(&mut self, slices: &[io::IoSlice<'_>], mut count: usize) {
+        let mut refused = Vec::new();
+        for slice in slices {
+            let written = slice.get(..count).unwrap_or(slice);
+            self.leaving.feed(written, &mut refused);
+            count -= written.len();
+        }
+        for refused in refused {
+            self.note_refused(refused);
+        }
+    }
+
+    /// An answer of a library's is the only one there is. A reset may be the end of a request that is logged already.
+    fn note_refused(&self, refused: Refused) {
+        let problem = match refused {
+            Refused::Malformed => Problem::BadRequest("the request is malformed"),
+            Refused::TooLarge => Problem::HeadTooLarge { bytes_max: self.gateway.config().header_bytes_max },
+            Refused::Reset => return metrics::counter!("gateway_http2_malformed_total").increment(1),
+        };
+        let mut exchange = Exchange::begin(&self.gateway, self.client.clone(), Protocol::Http2, Instant::now());
+        exchange.status = exchange.refuse(problem).status.as_u16();
     }
 
     /// Counted and logged like every request that is refused. The client is told by the end of the connection.
@@ -138,7 +164,9 @@ impl AsyncRead for Arriving {
 
 impl AsyncWrite for Arriving {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        self.note_left(&[io::IoSlice::new(bytes)], written);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -150,7 +178,9 @@ impl AsyncWrite for Arriving {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
+        self.note_left(slices, written);
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -3,7 +3,7 @@
 use crate::frames::{DATA, END_STREAM, Frames, block, fields, frame, head};
 use crate::support::backend::Backend;
 use crate::support::lines::Lines;
-use crate::support::{config, eventually};
+use crate::support::{config, counters, eventually};
 
 /// A request with these fields, and with a body where it has one.
 fn request(more: &[(&str, &str)], body: &str) -> Vec<u8> {
@@ -56,4 +56,48 @@ async fn a_head_that_is_as_large_as_it_may_be_goes_through() {
         assert_eq!(client.hears.answer(1).await.body, "POST /users/1: 5 bytes");
         assert_eq!(backend.take()[0].head.all("x-a").len(), more.len());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_library_refuses_is_logged_or_counted() {
+    counters::start();
+    let backend = Backend::echo().await;
+    let (door, lines) = Lines::of_door(config(&[backend.address], &[], &[])).await;
+    let start = [(":method", "GET"), (":scheme", "http"), (":path", "/users/1")];
+    let large = "x".repeat(100_000);
+    let answered: [(&str, &[(&str, &str)], u16); 5] = [
+        ("another Host", &[(":authority", "door"), ("host", "other")], 400),
+        ("no host", &[], 400),
+        ("a user", &[(":authority", "door"), ("host", "me@door")], 400),
+        ("a field of a hundred kilobytes", &[(":authority", "door"), ("x-a", &large)], 431),
+        ("another one", &[(":authority", "door"), ("x-a", &large)], 431),
+    ];
+    let mut client = Frames::connect(door.address).await;
+    for (index, (what, more, status)) in answered.into_iter().enumerate() {
+        let stream = 2 * index as u32 + 1;
+        client.says.bytes(head(stream, END_STREAM, &[block(&start), block(more)].concat())).await;
+        assert!(client.hears.answer(stream).await.has_head, "{what}");
+        eventually(what, || async { lines.all().len() == index + 1 }).await;
+        let line = lines.all().pop().unwrap();
+        let code = if status == 400 { "bad_request" } else { "head_too_large" };
+        assert_eq!((&line["status"], &line["why"], &line["protocol"]), (&status.into(), &code.into(), &"HTTP/2".into()), "{what}");
+    }
+    assert_eq!(counters::sum("gateway_http2_malformed_total"), 0);
+
+    let reset = [
+        ("connection", "x-a"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "websocket"),
+        ("content-length", "+5"),
+        ("content-length", "5, 5"),
+        ("te", "gzip"),
+    ];
+    for (index, field) in reset.into_iter().enumerate() {
+        let mut client = Frames::connect(door.address).await;
+        client.says.bytes(request(&[field], "")).await;
+        let answered = client.hears.answer(1).await;
+        assert!(!answered.has_head && !answered.is_whole, "{field:?}: {answered:?}");
+        eventually(field.0, || async { counters::sum("gateway_http2_malformed_total") == index as u64 + 1 }).await;
+    }
+    assert_eq!(backend.requests(), 0);
 }
