@@ -53,6 +53,7 @@ fn describe() {
     describe_gauge!("gateway_sockets_open", "WebSockets open through the gateway, by replica.");
     describe_counter!("gateway_upstream_errors_total", "Failures between gateway and replicas, by cluster and kind.");
     describe_counter!("gateway_connections_refused_total", "Connections of clients over a limit.");
+    describe_counter!("gateway_http2_malformed_total", "Streams of HTTP/2 that were reset as malformed, before or within a request.");
     describe_counter!("gateway_ejections_total", "Times a replica was left out, by replica and why.");
     describe_counter!("gateway_access_log_lost_total", "Lines of the access log that could not be written.");
     describe_counter!("gateway_endpoint_requests_total", "Requests a replica was asked, tries included.");
