@@ -1,8 +1,9 @@
 //! Sockets that mostly listen, through the gateway.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -11,6 +12,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::counted;
 use crate::project::Project;
+
+/// Sockets that are being opened at the same time.
+const AT_ONCE: usize = 20;
 
 /// How a socket ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,18 +34,9 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// Opens so many more sockets, and reads from each for as long as it lasts.
     pub(crate) async fn join(&mut self, project: &Project, count: usize) {
-        for _ in 0..count {
-            let number = self.sockets.len();
-            let stream = TcpStream::connect(project.address("gateway")).await.unwrap();
-            let url = format!("ws://{}/ws?user=user-{number}&room=crowd-{}", project.address("gateway"), number % 50);
-            let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
-            let welcome = match socket.next().await {
-                Some(Ok(Message::Text(text))) => serde_json::from_str::<Value>(&text).unwrap(),
-                other => panic!("no welcome but {other:?}"),
-            };
-            let replica = welcome["replica"].as_str().unwrap().to_owned();
-            self.sockets.push((replica, tokio::spawn(last(socket))));
-        }
+        let numbers = self.sockets.len()..self.sockets.len() + count;
+        let opening = stream::iter(numbers).map(|number| open(project.address("gateway"), number)).buffer_unordered(AT_ONCE);
+        self.sockets.extend(opening.collect::<Vec<_>>().await);
     }
 
     /// How many each replica has welcomed.
@@ -70,6 +65,18 @@ impl Crowd {
         }
         counted(all)
     }
+}
+
+/// Opens a socket; who welcomed it, and how it ends.
+async fn open(gateway: SocketAddr, number: usize) -> (String, JoinHandle<Ended>) {
+    let stream = TcpStream::connect(gateway).await.unwrap();
+    let url = format!("ws://{gateway}/ws?user=user-{number}&room=crowd-{}", number % 50);
+    let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+    let welcome = match socket.next().await {
+        Some(Ok(Message::Text(text))) => serde_json::from_str::<Value>(&text).unwrap(),
+        other => panic!("no welcome but {other:?}"),
+    };
+    (welcome["replica"].as_str().unwrap().to_owned(), tokio::spawn(last(socket)))
 }
 
 /// Reads to the end, which also answers pings.

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::project::Project;
 
 /// Who asks at the same time.
-const ASKERS: usize = 16;
+const ASKERS: usize = 8;
 
 pub(crate) struct Load {
     is_over: Arc<AtomicBool>,

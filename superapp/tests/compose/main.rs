@@ -68,9 +68,7 @@ async fn comes_up(project: &Project) {
         project.containers().await.iter().map(|container| container["Service"].as_str().unwrap().to_owned()).collect();
     services.sort();
     assert_eq!(services, ["analytics", "chat", "chat", "gateway", "postgres", "redis", "users"]);
-    let status = project.status().await;
-    assert_eq!(status["status"], "pass", "{status}");
-    assert_eq!(replicas(&status, "chat").len(), 2, "{status}");
+    project.eventually("all pass", |status| status["status"] == "pass" && replicas(status, "chat").len() == 2).await;
 }
 
 async fn answers_on_every_port(project: &Project) {
@@ -110,6 +108,7 @@ async fn scales_under_load(project: &Project) {
     let mut crowd = Crowd::default();
     crowd.join(project, SOCKETS / 2).await;
     let before = crowd.by_replica();
+    heading(&format!("{} sockets on two replicas, now four", SOCKETS / 2));
     project.compose(&["up", "-d", "--no-build", "--scale", "chat=4", "--scale", "users=2"]).await;
     project
         .eventually("the gateway has found them", |status| replicas(status, "chat").len() == 4 && replicas(status, "users").len() == 2)
@@ -199,7 +198,7 @@ async fn is_updated_without_a_gap(project: &Project) {
     assert_eq!((available(" 1"), available(" 0")), (4 + 2 + 1, 0), "those that are gone are no longer told of:\n{metrics}");
     project.roll("gateway").await;
     assert_eq!(project.inspect("gateway", "{{.Image}}").await, [image]);
-    assert_eq!(project.status().await["status"], "pass");
+    project.eventually("all pass", |status| status["status"] == "pass").await;
 }
 
 async fn stops_politely_and_has_its_data_again(project: &Project) {

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use crate::random::Random;
 use crate::support::Reply;
 
 /// How long anything may take: PostgreSQL starts anew in it, and containers drain.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 pub(crate) struct Project {
@@ -209,14 +210,11 @@ pub(crate) async fn wait(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// The first of so many free ports in a row.
+/// The first of so many free ports in a row. Below those that the kernel gives to clients: by the time a service is scaled, one of
+/// our own sockets might have taken it.
 fn free_range(count: u16) -> u16 {
     let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-    for _ in 0..100 {
-        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        if first < u16::MAX - count && (first..first + count).all(is_free) {
-            return first;
-        }
-    }
-    panic!("no {count} free ports in a row");
+    let mut random = Random::new(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64);
+    let mut candidates = (0..1000).map(|_| 10_000 + u16::try_from(random.below(20_000)).unwrap());
+    candidates.find(|first| (*first..first + count).all(is_free)).unwrap_or_else(|| panic!("no {count} free ports in a row"))
 }
