@@ -9,5 +9,5 @@ module.exports = {
     '^@babel/runtime/(.*)$': '<rootDir>/node_modules/@babel/runtime/$1',
   },
   // A test talks to a running system, and the machine may be busy.
-  testTimeout: 60_000,
+  testTimeout: 300_000,
 };

@@ -11,14 +11,12 @@ import App from '../../App';
 import { superapp, until } from '../../story/support/process';
 
 /** How long a screen may take to show something. */
-export const PATIENCE = { timeout: 20_000 };
+export const PATIENCE = { timeout: 60_000 };
 
 const FREE = '127.0.0.1:0';
 const cleanups = [];
 
 afterEach(async () => {
-  // The app goes before its server.
-  screen.unmount?.();
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
   await AsyncStorage.clear();
 });
