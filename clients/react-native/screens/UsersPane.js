@@ -45,7 +45,7 @@ export default function UsersPane({ users, isLoading, error, isRefreshing, more,
         <FlatList
           data={users}
           role="list"
-          aria-label="People"
+          aria-label="List of people"
           keyExtractor={({ id }) => id}
           renderItem={({ item }) => <Person {...item} isOpen={item.id === open} onPress={() => onOpen(item.id)} />}
           onEndReached={more}

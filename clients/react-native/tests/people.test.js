@@ -85,10 +85,10 @@ test('the list is searched, and comes page by page', async () => {
   const { client, write, open } = await atPeople();
   for (let at = 1; at <= 40; at += 1) await client.users.create({ name: `Person ${at}`, email: `person-${at}@example.com` });
   await open();
-  const list = await screen.findByLabelText('People', {}, PATIENCE);
+  const list = await screen.findByLabelText('List of people', {}, PATIENCE);
   expect(list.props.data).toHaveLength(30);
   fireEvent(list, 'endReached');
-  await waitFor(() => expect(screen.getByLabelText('People').props.data).toHaveLength(40), PATIENCE);
+  await waitFor(() => expect(screen.getByLabelText('List of people').props.data).toHaveLength(40), PATIENCE);
 
   write('Search people', 'person-17@');
   expect(await find('button', 'Person 17, person-17@example.com')).toBeOnTheScreen();
