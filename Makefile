@@ -43,7 +43,7 @@ run: ## Start everything on port 8080 (SQLite in ./data, nothing else needed)
 	@cargo run --release
 
 test: ## All tests, with the minutes of each part
-	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so pg_dump python3-venv
+	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so pg_dump python3-venv chromium
 	@deploy/tests servers kit users chat analytics gateway superapp clients
 
 test-users: ## The users backend and the kit under it
@@ -67,7 +67,7 @@ test-system: ## The whole system from outside, the README, and the structure
 	@deploy/tests superapp
 
 test-clients: ## The clients against a running superapp, and their package
-	@deploy/need cargo cc cmake node npm
+	@deploy/need cargo cc cmake node npm postgres redis-server redis-cli chromium
 	@deploy/tests clients
 
 test-compose: ## The production shape by compose, from outside, while it is scaled, broken and updated (needs a container engine)
