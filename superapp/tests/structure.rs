@@ -185,7 +185,10 @@ const SAYING: [&str; 8] =
 
 /// The codes in a file: texts in snake_case where codes are said.
 fn codes_said(code: &str) -> BTreeSet<String> {
-    let is_code = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let is_code = |text: &&str| {
+        text.starts_with(|first: char| first.is_ascii_lowercase())
+            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    };
     let mut found = BTreeSet::new();
     for (at, _) in SAYING.iter().flat_map(|word| code.match_indices(word)) {
         // To the end of a function's body, of a `match`, or of arguments.
