@@ -99,7 +99,7 @@ export function createConnection({ user, base, WebSocket, clock, storage, answer
       onFrame(frame) {
         if (frame.type === 'welcome') replica = frame.replica;
         // Joined is the room of the query, so the server is ready for the rest.
-        else if (frame.type === 'joined' && status.status !== 'online') online(opened, replica, frame.room);
+        else if (frame.type === 'joined' && status.status !== 'online') online(opened, replica, frame.room, first);
         take(frame);
       },
       onEnd: lost,
@@ -111,12 +111,14 @@ export function createConnection({ user, base, WebSocket, clock, storage, answer
    * @param {import('./socket.js').Socket} opened
    * @param {string} replica
    * @param {string} entered
+   * @param {{ log: unknown } | undefined} asked The room that the query named, from its place on.
    */
-  function online(opened, replica, entered) {
+  function online(opened, replica, entered, asked) {
     attempt = 0;
     advisedMs = undefined;
     tell({ status: 'online', replica });
-    for (const name of rooms.keys()) if (name !== entered) join(name);
+    // One that was entered while the query was under way is joined from its own place, also where it is the room of the query.
+    for (const [name, room] of rooms) if (room !== asked) join(name);
     if (!rooms.has(entered)) opened.send({ type: 'leave', room: entered });
     outbox.online(opened.send);
   }

@@ -43,6 +43,22 @@ test('two clients talk over two replicas', async (t) => {
   assert.deepEqual([room?.room, room?.head, bob.unread('ops', 5)], ['ops', 1, 4]);
 });
 
+test('a room that is entered while the connection is being made begins where it should', async (t) => {
+  const system = await startSuperApp(t);
+  const client = system.client();
+  const writer = client.chat.connect({ user: 'bob' });
+  await writer.room('lobby').send('before anybody listens');
+  const connection = client.chat.connect({ user: 'ada' });
+  t.after(() => Promise.all([writer.close(), connection.close()]));
+  await new Promise((asked) => connection.on('status', ({ status }) => status === 'connecting' && asked(undefined)));
+  // The room that a connection without rooms is in, live.
+  const received = collect(connection.room('lobby', { after: 0 }));
+  await until('it is heard', () => received.length === 1);
+  await writer.room('lobby').send('and afterwards');
+  await until('it goes on', () => received.length === 2);
+  assertWhole(received);
+});
+
 test('a hundred messages sent while everything is killed are there once, in order', async (t) => {
   const system = await startSuperApp(t, ['chat.rate_per_second=1000']);
   const client = system.client();
