@@ -30,6 +30,9 @@ export async function until(what, condition) {
   }
 }
 
+/** A busy machine is slow, which is no reason to turn requests away or to leave a replica out. */
+const PATIENCE = ['gateway.queue_timeout_ms=20000', 'gateway.health_timeout_ms=20000', 'gateway.connect_timeout_ms=20000'];
+
 /**
  * @param {import('node:test').TestContext} t Who it is for; it ends with it.
  * @param {string[]} [settings] Such as `chat.rate_burst=1000`.
@@ -44,7 +47,7 @@ export async function startSuperApp(t, settings = []) {
 
   async function start() {
     const address = (/** @type {string} */ role) => (role === 'chat' ? JSON.stringify(listens.chat?.split(',')) : listens[role]);
-    const all = [`data_dir=${folder}`, 'gateway.admin_listen=', ...Object.keys(listens).map((role) => `${role}.listen=${address(role)}`), ...settings];
+    const all = [`data_dir=${folder}`, 'gateway.admin_listen=', ...PATIENCE, ...Object.keys(listens).map((role) => `${role}.listen=${address(role)}`), ...settings];
     // Nothing of who runs the tests leaks in.
     child = spawn(BINARY, all.flatMap((setting) => ['--set', setting]), { env: {}, stdio: ['ignore', 'ignore', 'pipe'] });
     const log = /** @type {string[]} */ ([]);
