@@ -168,7 +168,7 @@ pub(super) static PAGES: &[Page] = &[
         code: "invalid_text",
         statuses: &[],
         cause: "The text of a message is empty or has a NUL.",
-        cure: "Send some text.",
+        cure: "Send some text, and no NUL in it.",
         example: r#"curl localhost:8080/chat/rooms/lobby/messages -H 'Content-Type: application/json' -d '{"user":"alice","text":"hi"}'"#,
     },
     Page {
