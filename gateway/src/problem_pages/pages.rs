@@ -280,7 +280,7 @@ pub(super) static PAGES: &[Page] = &[
         code: "required",
         statuses: &[],
         cause: "A field is missing, or null where it must not be.",
-        cure: "Send it.",
+        cure: "Send the field that is missing.",
         example: r#"curl localhost:8080/users -H 'Content-Type: application/json' -d '{"name":"John Doe","email":"john@example.com"}'"#,
     },
     Page {
