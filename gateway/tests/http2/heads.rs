@@ -14,6 +14,8 @@ fn request(more: &[(&str, &str)], body: &str) -> Vec<u8> {
     }
 }
 
+/// What it is, fields, status.
+type Answered<'a> = (&'a str, &'a [(&'a str, &'a str)], u16);
 /// What it is, fields, body, status, code.
 type Refused<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
 
@@ -65,7 +67,7 @@ async fn what_the_library_refuses_is_logged_or_counted() {
     let (door, lines) = Lines::of_door(config(&[backend.address], &[], &[])).await;
     let start = [(":method", "GET"), (":scheme", "http"), (":path", "/users/1")];
     let large = "x".repeat(100_000);
-    let answered: [(&str, &[(&str, &str)], u16); 5] = [
+    let answered: [Answered<'_>; 5] = [
         ("another Host", &[(":authority", "door"), ("host", "other")], 400),
         ("no host", &[], 400),
         ("a user", &[(":authority", "door"), ("host", "me@door")], 400),
