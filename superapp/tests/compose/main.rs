@@ -78,7 +78,7 @@ async fn answers_on_every_port(project: &Project) {
     for port in [project.port("gateway"), project.published("users", 3001).await] {
         assert_eq!(project.get_at(port, &path).await.json(), ada, "{port}");
     }
-    assert_eq!(project.get_at(project.port("analytics"), "/analytics").await.status, 200);
+    assert_eq!(project.get_at(project.published("analytics", 3003).await, "/analytics").await.status, 200);
     for (number, port) in ["gateway", "chat"].into_iter().enumerate() {
         let mut socket = support::Socket::open(project.address(port), &format!("user=bob&room=port-{number}")).await;
         socket.say("hi").await;

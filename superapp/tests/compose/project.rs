@@ -28,7 +28,7 @@ impl Project {
         let name = format!("superapp-test-{}", std::process::id());
         let image = format!("{name}:latest");
         // Ranges first: they look for neighbours.
-        let (users, analytics) = (free_range(4), free_range(1));
+        let (users, analytics) = (free_range(4), free_range(4));
         let single: Vec<u16> = ["gateway", "chat", "postgres", "redis"].map(|_| free_range(1)).into();
         let ports = HashMap::from([
             ("users", users),
@@ -43,7 +43,7 @@ impl Project {
             ("SUPERAPP_IMAGE", image.clone()),
             ("PROFILE", std::env::var("PROFILE").unwrap_or_else(|_| "release".to_owned())),
             ("SUPERAPP_USERS_PORTS", format!("{users}-{}", users + 3)),
-            ("SUPERAPP_ANALYTICS_PORTS", analytics.to_string()),
+            ("SUPERAPP_ANALYTICS_PORTS", format!("{analytics}-{}", analytics + 3)),
             // Settings of the shell: without them the clients here would be told that they talk too much.
             ("SUPERAPP__CHAT__RATE_PER_SECOND", "100000".to_owned()),
             ("SUPERAPP__CHAT__RATE_BURST", "100000".to_owned()),
