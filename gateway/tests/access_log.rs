@@ -6,21 +6,20 @@
 mod support;
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use gateway::AccessLog;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use support::backend::{Backend, Visit};
 use support::dice::Dice;
+use support::lines::Lines;
 use support::wire::Wire;
-use support::{BODY_BYTES_MAX, Door, LIMIT, Replica, config, counters, eventually};
+use support::{BODY_BYTES_MAX, LIMIT, Replica, config, counters, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -31,30 +30,6 @@ const CLIENT_LEFT: u16 = 499;
 const CLIENTS: u64 = 8;
 const ROUNDS: usize = 40;
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 60;
-
-/// What the log was given.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Written {
-    fn lines(&self) -> Vec<Value> {
-        let written = self.0.lock().unwrap();
-        assert!(written.is_empty() || written.ends_with(b"\n"));
-        let lines = written.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| serde_json::from_slice(line).unwrap_or_else(|error| panic!("{error}: {}", line.escape_ascii()))).collect()
-    }
-}
 
 /// What a client saw of a request that has an id.
 struct Answer {
@@ -367,8 +342,7 @@ async fn there_is_a_line_for_all_that_clients_saw_and_nothing_else() {
     let mut config = config(&[users.address], &[chat.address], &[dying.address]);
     config.header_timeout_s = 1;
     config.connections_per_address_max = CONNECTIONS_PER_ADDRESS_MAX;
-    let written = Written::default();
-    let mut door = Door::open_with_log(config, Some(AccessLog::to(written.clone()).unwrap())).await;
+    let (mut door, log) = Lines::of_door(config).await;
     let (is_over, killed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let killing = tokio::spawn(kill_and_revive(dying, is_over.clone(), killed.clone()));
 
@@ -402,7 +376,7 @@ async fn there_is_a_line_for_all_that_clients_saw_and_nothing_else() {
     futures_util::future::join_all(sockets.into_iter().map(until_told)).await;
     door.closed().await;
 
-    let lines = written.lines();
+    let lines = log.all();
     lines.iter().for_each(check);
     let mut logged = BTreeMap::new();
     for line in &lines {

@@ -20,9 +20,12 @@ impl Lines {
         (Door::open_with_log(config, Some(log)).await, lines)
     }
 
+    /// Each is whole, and JSON.
     pub fn all(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let written = self.0.lock().unwrap();
+        assert!(written.is_empty() || written.ends_with(b"\n"));
+        let lines = written.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).unwrap_or_else(|error| panic!("{error}: {}", line.escape_ascii()))).collect()
     }
 }
 
