@@ -1,14 +1,15 @@
 //! A backup on its way: a folder beside the one that was asked for, which gets its name when everything is on the disk.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use super::refuse;
 
-/// Holds others off while the folder is written to; it does not get into the backup.
+/// Holds others off while the folder is written to; gone when it has its name.
 const LOCK: &str = "writing.lock";
 
 /// A folder that goes with this, unless it is finished.
@@ -33,15 +34,13 @@ impl Partial {
         let mut partial = name.to_owned();
         partial.push(".partial");
         let path = parent.join(partial);
-        if path.join(LOCK).exists() {
-            // Locked by who writes it; free where he is gone.
-            drop(lock(&path)?);
-            fs::remove_dir_all(&path).with_context(|| format!("remove {}", path.display()))?;
-        }
         // What is in there is people's data.
-        let made = DirBuilder::new().mode(0o700).create(&path);
-        made.with_context(|| format!("create {}", path.display()))?;
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => expect_ours(&path)?,
+            made => made.with_context(|| format!("create {}", path.display()))?,
+        }
         let lock = lock(&path)?;
+        clear(&path).with_context(|| format!("clear {}", path.display()))?;
         Ok(Self { path, target, _lock: lock, is_finished: false })
     }
 
@@ -52,9 +51,10 @@ impl Partial {
     /// Gives it its name, and makes that last.
     pub(crate) fn finish(mut self) -> anyhow::Result<PathBuf> {
         let finish = || -> std::io::Result<()> {
-            fs::remove_file(self.path.join(LOCK))?;
             File::open(&self.path)?.sync_all()?;
-            fs::rename(&self.path, &self.target)
+            fs::rename(&self.path, &self.target)?;
+            // Not before: without it another backup could take the folder for its own.
+            fs::remove_file(self.target.join(LOCK))
         };
         finish().with_context(|| format!("move {} to {}", self.path.display(), self.target.display()))?;
         self.is_finished = true;
@@ -71,6 +71,30 @@ impl Drop for Partial {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// Refuses a folder that no backup can have left behind: one is empty or has the lock in it, wherever it was killed.
+fn expect_ours(folder: &Path) -> anyhow::Result<()> {
+    let is_ours = folder.join(LOCK).exists() || folder.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+    match is_ours {
+        true => Ok(()),
+        false => Err(refuse(format!("{} is in the way, and no backup left it: move it", folder.display()))),
+    }
+}
+
+/// Removes what a killed backup left. The lock stays: who holds it has the folder.
+fn clear(folder: &Path) -> std::io::Result<()> {
+    fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        if entry.file_name() != LOCK {
+            match entry.file_type()?.is_dir() {
+                true => fs::remove_dir_all(entry.path())?,
+                false => fs::remove_file(entry.path())?,
+            }
+        }
+    }
+    Ok(())
 }
 
 fn lock(folder: &Path) -> anyhow::Result<File> {
@@ -108,6 +132,21 @@ mod tests {
         assert_eq!(second.finish().unwrap(), target);
         assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "the lock is not part of it");
         assert!(super::super::is_refused(&Partial::create(&target).err().expect("it is there")));
+    }
+
+    #[test]
+    fn one_killed_before_its_first_file_is_no_obstacle_and_what_is_somebody_elses_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, partial) = (folder.path().join("monday"), folder.path().join("monday.partial"));
+        fs::create_dir(&partial).unwrap();
+        drop(Partial::create(&target).unwrap());
+        assert!(!partial.exists());
+
+        fs::create_dir(&partial).unwrap();
+        fs::write(partial.join("letter"), "mine").unwrap();
+        let error = Partial::create(&target).err().expect("it is not ours");
+        assert!(super::super::is_refused(&error) && error.to_string().contains("in the way"), "{error}");
+        assert_eq!(fs::read(partial.join("letter")).unwrap(), b"mine");
     }
 
     #[test]
