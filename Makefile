@@ -1,12 +1,16 @@
 # What one does here most. Each target fetches what it needs and says so; `make` alone shows them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-users test-chat test-analytics test-gateway test-system test-clients test-compose test-units chaos check bench fmt \
+.PHONY: help run app test test-users test-chat test-analytics test-gateway test-system test-clients test-compose test-units chaos check bench fmt \
 	up down logs ps seed psql redis-cli rebuild load install uninstall
 
 # rustup installs into a place that a shell opened before does not look at yet.
 # A Node that deploy/need had to fetch is in target/node.
 export PATH := $(CURDIR)/target/node/node_modules/.bin:$(PATH):$(HOME)/.cargo/bin
+
+# The web app, once `make app` has built it: served under /app/ by what is started here.
+APP := $(patsubst %/index.html,./%,$(wildcard clients/react-native/dist/web/index.html))
+export SUPERAPP_APP ?= $(APP)
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +44,11 @@ load: ## Half a minute of load on a running system, and a table; URL=http://loca
 
 run: ## Start everything on port 8080 (SQLite in ./data, nothing else needed)
 	@deploy/need cargo cc cmake
-	@cargo run --release
+	@cargo run --release -- $(if $(SUPERAPP_APP),--set gateway.app_dir=$(SUPERAPP_APP))
+
+app: ## Build the web app, which `make run` and `make up` then serve under /app/
+	@deploy/need node npm
+	@cd clients/react-native && npm ci --no-fund && npm run export:web
 
 test: ## All tests, with the minutes of each part
 	@deploy/need cargo cc cmake curl node npm postgres psql redis-server redis-cli libnss_wrapper.so pg_dump python3-venv chromium

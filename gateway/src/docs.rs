@@ -2,7 +2,7 @@
 //! with lets it ask nobody but us.
 
 use http::StatusCode;
-use http::header::{CONTENT_SECURITY_POLICY, HeaderName, LOCATION};
+use http::header::{CONTENT_SECURITY_POLICY, LOCATION, X_CONTENT_TYPE_OPTIONS};
 
 use crate::answer::Answer;
 
@@ -17,7 +17,6 @@ pub(crate) struct File {
 /// Scripts and styles are files of ours, nothing is written into the page; images may be data, as icons of the styles are.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
 
 macro_rules! unpacked {
     ($name:literal) => {

@@ -6,7 +6,6 @@
 
 mod merge;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +15,11 @@ use http::StatusCode;
 use http::header::ETAG;
 use serde_json::Value;
 
-use crate::Gateway;
 use crate::answer::{Answer, json_line};
 use crate::cluster::Cluster;
 use crate::probe::Asker;
 use crate::problem::Problem;
+use crate::{Gateway, etag};
 
 /// A document larger than this is none.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -42,9 +41,7 @@ impl Document {
     /// The answer to a request for it.
     pub(crate) fn answer(&self, if_none_match: Option<&[u8]>, request_id: &str) -> Answer {
         let Some(shown) = self.0.load_full() else { return Problem::DocumentUnknown.answer(request_id) };
-        let tags = if_none_match.and_then(|tags| std::str::from_utf8(tags).ok()).unwrap_or_default();
-        let is_known = tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == shown.etag);
-        let answer = match is_known {
+        let answer = match etag::is_known(if_none_match, &shown.etag) {
             true => Answer::not_modified("no-cache"),
             false => Answer::kept("application/json", shown.body.clone(), "no-cache"),
         };
@@ -53,9 +50,7 @@ impl Document {
 
     fn show(&self, document: &Value) {
         let body = Bytes::from(json_line(document));
-        let mut hasher = DefaultHasher::new();
-        body.hash(&mut hasher);
-        self.0.store(Some(Arc::new(Shown { body, etag: format!("\"{:016x}\"", hasher.finish()) })));
+        self.0.store(Some(Arc::new(Shown { etag: etag::of(&body), body })));
     }
 }
 

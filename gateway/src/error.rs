@@ -46,6 +46,9 @@ pub enum Error {
     /// The path of health probes is no path.
     #[error("gateway.health_path must begin with a slash and contain no spaces")]
     HealthPath,
+    /// A web app without the page it begins with.
+    #[error("gateway.app_dir: there is no index.html in it; is it the folder of a built web app?")]
+    NoIndex,
     /// A listener could not be taken over.
     #[error("take over listener: {0}")]
     Listener(#[from] std::io::Error),

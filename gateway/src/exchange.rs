@@ -246,7 +246,8 @@ impl Exchange {
         let target = route::origin_form(ask.target).map_err(|InvalidPath(reason)| Problem::InvalidPath(reason))?;
         let path = route::check(&target).map_err(|InvalidPath(reason)| Problem::InvalidPath(reason))?;
         self.path.push_str(path);
-        let route = Route::find(path).ok_or(Problem::NotFound)?;
+        let of_app = || Some(Route::Own(OwnPage::App(self.gateway.app()?.find(path, ask)?)));
+        let route = Route::find(path).or_else(of_app).ok_or(Problem::NotFound)?;
         self.route = Some(route);
         if let Some(cluster) = self.cluster() {
             self.key = cluster.key.as_ref().and_then(|key| key.hash_of(&target, |name| ask.header.all(name)));

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use crate::access_log::AccessLog;
+use crate::app::App;
 use crate::cluster::Cluster;
 use crate::connections::Connections;
 use crate::cors::Cors;
@@ -34,7 +35,7 @@ struct Shared {
     closed: AtomicBool,
     in_flight: AtomicUsize,
     went_idle: Notify,
-    access_log: Option<AccessLog>,
+    parts: Parts,
     connections: Connections,
     document: Document,
     /// Who may use the door from pages elsewhere, where somebody may.
@@ -43,14 +44,23 @@ struct Shared {
     turned_away: AtomicU64,
 }
 
+/// What a door may have besides its settings.
+#[derive(Default)]
+pub struct Parts {
+    /// Gets a line for each request.
+    pub access_log: Option<AccessLog>,
+    /// A web app to serve under `/app/`.
+    pub app: Option<App>,
+}
+
 impl Gateway {
     /// Checks the settings and builds the door. Nothing is resolved, probed or opened yet.
     pub fn new(config: Config, version: &'static str) -> Result<Gateway, Error> {
-        Gateway::with_access_log(config, version, None)
+        Gateway::with(config, version, Parts::default())
     }
 
-    /// Like [`Gateway::new`], with a log that gets a line for each request.
-    pub fn with_access_log(config: Config, version: &'static str, access_log: Option<AccessLog>) -> Result<Gateway, Error> {
+    /// Like [`Gateway::new`], with these parts.
+    pub fn with(config: Config, version: &'static str, parts: Parts) -> Result<Gateway, Error> {
         config.validate()?;
         let clusters = &config.clusters;
         let cors = Cors::new(&config.allowed_origins).map_err(|(origin, reason)| Error::Origin { origin, reason })?;
@@ -66,7 +76,7 @@ impl Gateway {
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             went_idle: Notify::new(),
-            access_log,
+            parts,
             connections: Connections::default(),
             document: Document::default(),
             cors,
@@ -112,7 +122,11 @@ impl Gateway {
     }
 
     pub(crate) fn access_log(&self) -> Option<&AccessLog> {
-        self.shared.access_log.as_ref()
+        self.shared.parts.access_log.as_ref()
+    }
+
+    pub(crate) fn app(&self) -> Option<&App> {
+        self.shared.parts.app.as_ref()
     }
 
     /// The connections of clients.

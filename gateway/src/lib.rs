@@ -13,6 +13,7 @@ mod access_log;
 mod admission;
 mod affinity;
 mod answer;
+mod app;
 mod balance;
 mod budget;
 mod cluster;
@@ -23,6 +24,7 @@ mod docs;
 mod document;
 mod endpoint;
 mod error;
+mod etag;
 mod exchange;
 mod failure;
 mod forwarded;
@@ -50,9 +52,10 @@ mod ticks;
 mod trace;
 
 pub use access_log::AccessLog;
+pub use app::App;
 pub use config::{ClusterConfig, Clusters, Config};
 pub use error::Error;
-pub use gateway::Gateway;
+pub use gateway::{Gateway, Parts};
 #[doc(hidden)]
 pub use lane::fuzzing;
 pub use server::serve;

@@ -1,4 +1,5 @@
-//! The pages the gateway answers itself: `/`, `/livez`, `/readyz`, `/version`, `/openapi.json`, `/docs/`, `/problems/`. `exchange`
+//! The pages the gateway answers itself: `/`, `/livez`, `/readyz`, `/version`, `/openapi.json`, `/docs/`, `/problems/`,
+//! `/app/`. `exchange`
 //! calls it; no engine is known here.
 
 use http::StatusCode;
@@ -8,6 +9,7 @@ use serde_json::json;
 
 use crate::answer::Answer;
 use crate::exchange::Ask;
+use crate::problem::Problem;
 use crate::route::OwnPage;
 use crate::{Gateway, Health, docs, problem_pages, request_id, status_page};
 
@@ -31,6 +33,7 @@ pub(crate) fn answer(gateway: &Gateway, page: OwnPage, ask: &Ask<'_>, request_id
         OwnPage::DocsElsewhere => docs::redirect(),
         OwnPage::Problems => problem_pages::list(problem_pages::Form::of(ask)),
         OwnPage::Problem(page) => problem_pages::show(page, problem_pages::Form::of(ask)),
+        OwnPage::App(found) => gateway.app().map_or_else(|| Problem::NotFound.answer(request_id), |app| app.answer(found, ask)),
     }
 }
 

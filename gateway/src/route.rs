@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::Method;
 
 use crate::host::is_host;
-use crate::{docs, problem_pages};
+use crate::{app, docs, problem_pages};
 
 /// A backend behind the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +39,14 @@ pub(crate) enum OwnPage {
     DocsElsewhere,
     Problems,
     Problem(&'static problem_pages::Page),
+    /// The web app, where one is served.
+    App(app::Found),
 }
 
 impl OwnPage {
     /// How many there are.
     #[cfg(test)]
-    pub(crate) const KINDS: usize = 9;
+    pub(crate) const KINDS: usize = 10;
 }
 
 /// Where a path leads.

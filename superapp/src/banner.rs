@@ -12,22 +12,34 @@ pub(crate) fn is_shown() -> bool {
     std::io::stdout().is_terminal()
 }
 
-/// Says that the parts at `addresses` are ready, and where their data is.
-pub(crate) fn ready(addresses: &Addresses, data: &str, contents: &[String], startup: Duration) {
+/// What is said.
+pub(crate) struct Ready<'a> {
+    pub(crate) addresses: &'a Addresses,
+    /// The gateway serves a web app.
+    pub(crate) has_app: bool,
+    /// Where the data is.
+    pub(crate) data: &'a str,
+    /// What is in it.
+    pub(crate) contents: &'a [String],
+    pub(crate) startup: Duration,
+}
+
+/// Says that the parts are ready.
+pub(crate) fn ready(ready: &Ready<'_>) {
     let is_terminal = is_shown();
     if is_terminal {
-        let text = banner(addresses, data, contents, startup);
+        let text = banner(ready);
         // A terminal that is gone is no reason to stop.
         let _ = std::io::stdout().write_all(text.as_bytes());
     }
     // Twice on the same screen would be once too often.
     if !is_terminal || !std::io::stderr().is_terminal() {
-        log(addresses, data, startup);
+        log(ready);
     }
 }
 
 /// Tests and scripts wait for this event. Where a role has several addresses, they are separated by commas.
-fn log(addresses: &Addresses, data: &str, startup: Duration) {
+fn log(&Ready { addresses, data, startup, .. }: &Ready<'_>) {
     let join = |listens: &[Listen]| {
         let reached: Vec<String> = listens.iter().map(|listen| listen.reached_at().to_string()).collect();
         (!reached.is_empty()).then(|| reached.join(","))
@@ -44,11 +56,12 @@ fn log(addresses: &Addresses, data: &str, startup: Duration) {
     );
 }
 
-fn banner(addresses: &Addresses, data: &str, contents: &[String], startup: Duration) -> String {
+fn banner(&Ready { addresses, has_app, data, contents, startup }: &Ready<'_>) -> String {
     let mut text = format!("\nSuperApp {} is ready after {} ms.\n\n", env!("CARGO_PKG_VERSION"), startup.as_millis());
     let parts = [
-        ("gateway", "http", &addresses.gateway, ""),
-        ("users", "http", &addresses.users, ""),
+        ("gateway", "http", addresses.gateway.as_slice(), ""),
+        ("app", "http", addresses.gateway.get(..usize::from(has_app)).unwrap_or_default(), "/app/"),
+        ("users", "http", addresses.users.as_slice(), ""),
         ("chat", "ws", &addresses.chat, "/ws"),
         ("analytics", "http", &addresses.analytics, ""),
         ("metrics", "http", &addresses.admin, "/metrics"),
@@ -97,10 +110,14 @@ mod tests {
             analytics: vec![],
             admin: vec![],
         };
-        let text = banner(&addresses, "/srv/data", &["2 users".to_owned()], Duration::from_millis(120));
+        let contents = ["2 users".to_owned()];
+        let ready =
+            Ready { addresses: &addresses, has_app: true, data: "/srv/data", contents: &contents, startup: Duration::from_millis(120) };
+        let text = banner(&ready);
         for expected in [
             "ready after 120 ms",
             "  gateway    http://localhost:8080\n",
+            "  app        http://localhost:8080/app/\n",
             "  chat       ws://localhost:3002/ws  ws://localhost:3012/ws\n",
             "  data       /srv/data  (2 users)\n",
             "  curl localhost:8080/\n",
@@ -109,5 +126,6 @@ mod tests {
             assert!(text.contains(expected), "{expected}\nis not in\n{text}");
         }
         assert!(!text.contains("analytics") && !text.contains("metrics"));
+        assert!(!banner(&Ready { has_app: false, ..ready }).contains("/app/"));
     }
 }

@@ -3,6 +3,7 @@
 //! Only this crate reads arguments, environment and signals; everything it starts takes finished values.
 
 mod admin;
+mod app_dir;
 mod args;
 mod backups;
 mod banner;

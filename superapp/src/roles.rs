@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use tracing_appender::non_blocking::ErrorCounter;
 
-use crate::banner;
+use crate::banner::{self, Ready};
 use crate::service::{self, Manager};
 use crate::settings::Settings;
 use crate::signals::Signals;
@@ -51,11 +51,11 @@ pub(crate) async fn run(settings: Settings, role: Role, lost: ErrorCounter) -> a
     let stores = stores::Stores::open(&settings.data, role).await?;
     let contents = if banner::is_shown() { stores.contents().await } else { Vec::new() };
     let drain_limit = std::time::Duration::from_secs(settings.gateway.config.drain_s);
-    let data = settings.data.clone();
+    let (data, has_app) = (settings.data.clone(), settings.app_dir.is_some());
     let places = stores::places(&data, role);
 
     let mut running = start::start(settings, role, ports, stores, metrics).await?;
-    banner::ready(&addresses, &places, &contents, started.elapsed());
+    banner::ready(&Ready { addresses: &addresses, has_app, data: &places, contents: &contents, startup: started.elapsed() });
     notice::what_does_not_cross(role, &data);
     let manager = Manager::of_environment();
     manager.tell(service::READY);

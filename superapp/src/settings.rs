@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) log: Log,
     /// Where the gateway's line for each request goes.
     pub(crate) access_log: AccessLogTo,
+    /// The folder of the web app that the gateway serves.
+    pub(crate) app_dir: Option<PathBuf>,
     /// Its clusters may be empty, which means: where the other sections listen.
     pub(crate) gateway: Section<gateway::Config>,
     pub(crate) users: Section<users::Config>,

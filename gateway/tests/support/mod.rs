@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gateway::{AccessLog, ClusterConfig, Clusters, Config, Gateway};
+use gateway::{AccessLog, ClusterConfig, Clusters, Config, Gateway, Parts};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
@@ -99,8 +99,12 @@ impl Door {
         Door::open_gateway(Gateway::new(config, "0.1.0").unwrap()).await
     }
 
-    pub async fn open_with_log(config: Config, log: Option<AccessLog>) -> Door {
-        Door::open_gateway(Gateway::with_access_log(config, "0.1.0", log).unwrap()).await
+    pub async fn open_with_log(config: Config, access_log: Option<AccessLog>) -> Door {
+        Door::open_with(config, Parts { access_log, ..Parts::default() }).await
+    }
+
+    pub async fn open_with(config: Config, parts: Parts) -> Door {
+        Door::open_gateway(Gateway::with(config, "0.1.0", parts).unwrap()).await
     }
 
     pub async fn open_gateway(gateway: Gateway) -> Door {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use gateway::Gateway;
+use gateway::{Gateway, Parts};
 use kit::bus::Bus;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -16,7 +16,7 @@ use crate::listeners::Bound;
 use crate::roles::Role;
 use crate::settings::{Listen, Settings};
 use crate::telemetry::metrics::Metrics;
-use crate::{admin, telemetry};
+use crate::{admin, app_dir, telemetry};
 
 /// Everything that runs, in the order in which `drain` ends it.
 #[derive(Default)]
@@ -97,7 +97,8 @@ pub(super) async fn start(settings: Settings, role: Role, ports: Ports, stores: 
     if !gateway.is_empty() {
         let config = gateway::Config { clusters, ..settings.gateway.config };
         let access_log = telemetry::access::open(&settings.access_log)?;
-        let door = Gateway::with_access_log(config, env!("CARGO_PKG_VERSION"), access_log)?;
+        let app = settings.app_dir.as_deref().map(app_dir::read).transpose()?;
+        let door = Gateway::with(config, env!("CARGO_PKG_VERSION"), Parts { access_log, app })?;
         door.first_health_round().await;
         let listeners = listeners(gateway).into_iter().map(TcpListener::into_std).collect::<Result<_, _>>()?;
         running.gateway = Some(door.clone());

@@ -1,5 +1,7 @@
 //! From layers to settings: every value has its type and lies within what makes sense.
 
+use std::path::PathBuf;
+
 use serde::de::DeserializeOwned;
 use toml::Value;
 
@@ -10,7 +12,7 @@ use super::listen::Listen;
 use super::{Section, Settings};
 
 /// Keys of a section that belong to the binary.
-const OWN: [&str; 4] = ["listen", "admin_listen", "database_url", "access_log"];
+const OWN: [&str; 5] = ["listen", "admin_listen", "database_url", "access_log", "app_dir"];
 
 /// Makes settings of the layers, or says all that is wrong.
 pub(crate) fn judge(mut layers: Layers<'_>) -> Result<Settings, Findings> {
@@ -19,6 +21,7 @@ pub(crate) fn judge(mut layers: Layers<'_>) -> Result<Settings, Findings> {
     let log = section(&mut layers, "log", &[]);
     filter(&mut layers);
     let access_log = text(&layers, "gateway.access_log").0.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
+    let app_dir = Some(text(&layers, "gateway.app_dir").0).filter(|text| !text.is_empty()).map(PathBuf::from);
     let gateway = role(&mut layers, "gateway");
     let users = role(&mut layers, "users");
     let chat = role(&mut layers, "chat");
@@ -33,7 +36,7 @@ pub(crate) fn judge(mut layers: Layers<'_>) -> Result<Settings, Findings> {
     let findings = layers.findings;
     match (data, log, gateway, users, chat, analytics) {
         (Some(data), Some(log), Some(gateway), Some(users), Some(chat), Some(analytics)) if findings.is_empty() => {
-            Ok(Settings { data, log, access_log, gateway, users, chat, analytics })
+            Ok(Settings { data, log, access_log, app_dir, gateway, users, chat, analytics })
         }
         _ => Err(Findings(findings)),
     }
@@ -151,7 +154,7 @@ fn door(layers: &mut Layers<'_>, section: &Section<gateway::Config>) {
         gateway::Error::Origin { .. } => Some("gateway.allowed_origins".to_owned()),
         gateway::Error::HealthPath => Some("gateway.health_path".to_owned()),
         gateway::Error::Zero { key } | gateway::Error::TooLarge { key, .. } => Some(format!("gateway.{key}")),
-        gateway::Error::Listener(_) | gateway::Error::Stopped(_) => None,
+        gateway::Error::NoIndex | gateway::Error::Listener(_) | gateway::Error::Stopped(_) => None,
     };
     let origin = origin.map(|key| layers.get(&key).1.clone());
     layers.findings.push(Finding { origin, text: error.to_string() });
