@@ -35,6 +35,12 @@ RUN find . -name '*.rs' -not -path './target/*' -exec touch {} + \
     && cargo build --locked --profile "$PROFILE" -p superapp \
     && cp "target/$PROFILE/superapp" /usr/local/bin/superapp
 
+# Beside the tools of PostgreSQL, for backups: the service `tools` of docker-compose.yml.
+FROM postgres:17 AS tools
+COPY --from=build /usr/local/bin/superapp /usr/local/bin/superapp
+ENTRYPOINT ["superapp"]
+CMD ["verify"]
+
 FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="SuperApp" \
     org.opencontainers.image.description="Accounts, chat and analytics behind one door" \

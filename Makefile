@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run app test test-users test-chat test-analytics test-gateway test-system test-clients test-compose test-units chaos check bench fmt \
-	up down logs ps seed psql redis-cli rebuild load install uninstall
+	up down logs ps seed backup psql redis-cli rebuild load install uninstall
 
 # rustup installs into a place that a shell opened before does not look at yet.
 # A Node that deploy/need had to fetch is in target/node.
@@ -29,6 +29,9 @@ ps: ## Its containers, and how they are
 
 seed: ## Demo users and messages into it
 	@docker compose exec gateway superapp seed
+
+backup: ## All its data into ./backups, while it runs; to=monday names the folder
+	@docker compose run --rm tools backup /backups/$(or $(to),$(shell date -u +%Y-%m-%dT%H%M%S))
 
 psql: ## A prompt in its database
 	@docker compose exec postgres sh -c 'exec psql -U "$$POSTGRES_USER" -d "$$POSTGRES_DB"'

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -90,6 +91,9 @@ enum Written {
         /// gateway, users, chat or analytics where the settings say that it listens, or a URL
         #[arg(value_name = "ROLE|URL", default_value = "gateway")]
         of: String,
+        /// Ask again until it is, for so many seconds at most
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        wait: u64,
         #[command(flatten)]
         given: Given,
     },
@@ -105,7 +109,7 @@ pub(crate) enum Command {
     Verify { folder: Option<PathBuf> },
     Seed { url: String },
     Config,
-    Health { of: String },
+    Health { of: String, wait: Duration },
 }
 
 impl Args {
@@ -152,7 +156,7 @@ impl Args {
             Some(Written::Verify { folder, .. }) => Command::Verify { folder },
             Some(Written::Seed { url, .. }) => Command::Seed { url },
             Some(Written::Config(_)) => Command::Config,
-            Some(Written::Health { of, .. }) => Command::Health { of },
+            Some(Written::Health { of, wait, .. }) => Command::Health { of, wait: Duration::from_secs(wait) },
         }
     }
 }

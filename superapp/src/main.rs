@@ -70,7 +70,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         Command::Check => commands::check::run(&sources),
         Command::Config => commands::config::run(),
         Command::Seed { url } => runtime(commands::seed::run(url)),
-        Command::Health { of } => runtime(commands::health::run(commands::health::urls(of, &sources)?)),
+        Command::Health { of, wait } => runtime(commands::health::run(commands::health::urls(of, &sources)?, wait)),
     }
 }
 

@@ -1,10 +1,16 @@
 //! `superapp health`: is a running system ready? For health checks of containers.
 
+use std::time::{Duration, Instant};
+
 use anyhow::bail;
 use http::StatusCode;
+use tokio::time::sleep;
 
 use crate::client::Client;
 use crate::settings::{Settings, Sources};
+
+/// How soon it asks again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Whom to ask: a URL as it is written, or each replica of a role where the settings say that it listens.
 pub(crate) fn urls(of: String, sources: &Sources) -> anyhow::Result<Vec<String>> {
@@ -18,15 +24,27 @@ pub(crate) fn urls(of: String, sources: &Sources) -> anyhow::Result<Vec<String>>
     Ok(urls)
 }
 
-/// Says in a line for each what `/readyz` answers; anything but 200 is an error.
-pub(crate) async fn run(urls: Vec<String>) -> anyhow::Result<()> {
+/// Says in a line for each what `/readyz` answers; anything but 200 is an error, once it has been that for as long as `wait`.
+pub(crate) async fn run(urls: Vec<String>, wait: Duration) -> anyhow::Result<()> {
+    let deadline = Instant::now() + wait;
     for url in urls {
-        let (status, body) = Client::new(&url)?.get("/readyz").await?;
-        let said = String::from_utf8_lossy(&body);
-        if status != StatusCode::OK {
-            bail!("{url} is not ready: {status} {}", said.trim().replace('\n', " "));
-        }
-        println!("{url} is ready: {}", said.trim());
+        let said = loop {
+            match ask(&url).await {
+                Ok(said) => break said,
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => sleep(PAUSE).await,
+            }
+        };
+        println!("{url} is ready: {said}");
     }
     Ok(())
+}
+
+async fn ask(url: &str) -> anyhow::Result<String> {
+    let (status, body) = Client::new(url)?.get("/readyz").await?;
+    let said = String::from_utf8_lossy(&body).trim().replace('\n', " ");
+    match status {
+        StatusCode::OK => Ok(said),
+        _ => bail!("{url} is not ready: {status} {said}"),
+    }
 }

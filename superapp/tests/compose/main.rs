@@ -51,6 +51,7 @@ async fn the_production_shape_keeps_its_promises() {
     loses_nothing_while_it_breaks(&project).await;
     is_updated_without_a_gap(&project).await;
     stops_politely_and_has_its_data_again(&project).await;
+    is_restored_from_a_backup(&project).await;
 }
 
 fn heading(what: &str) {
@@ -222,6 +223,50 @@ async fn stops_politely_and_has_its_data_again(project: &Project) {
     project.compose(&["down"]).await;
     project.compose(&["up", "-d", "--no-build"]).await;
     assert_eq!((project.get("/users").await.json(), last_of_lobby(project).await), before);
+}
+
+async fn is_restored_from_a_backup(project: &Project) {
+    const BACKUP: &str = "/backups/monday";
+    const ROLES: [&str; 4] = ["gateway", "users", "chat", "analytics"];
+    let tools = async |arguments: &[&str]| project.run("docker", &[&["compose", "run", "--rm", "tools"], arguments].concat()).await;
+    let contents = async || (project.get("/users?limit=100").await.json(), last_of_lobby(project).await);
+
+    heading("a backup while it runs");
+    let load = Load::start(project).await;
+    tools(&["backup", BACKUP]).await.unwrap();
+    load.done("while it was backed up").await;
+    tools(&["verify", BACKUP]).await.unwrap();
+    let saved = contents().await;
+    project.compose(&[&["stop"][..], &ROLES].concat()).await;
+    tools(&["backup", "/backups/tuesday"]).await.unwrap();
+
+    heading("restored over what came after");
+    project.compose(&["start", "users", "chat", "analytics"]).await;
+    project.compose(&["start", "gateway"]).await;
+    project.eventually("it is back", |status| status["status"] == "pass").await;
+    project.sign_up("late").await;
+    let refused = tools(&["restore", BACKUP]).await.unwrap_err();
+    assert!(refused.contains("connect") || refused.contains("serve"), "while it runs: {refused}");
+    project.compose(&[&["stop"][..], &ROLES].concat()).await;
+    let refused = tools(&["restore", "/backups/tuesday"]).await.unwrap_err();
+    assert!(refused.contains("--force"), "there is data: {refused}");
+    let roles = "superapp_users, superapp_chat, superapp_analytics";
+    project.psql("superapp", &format!("grant create on database superapp_db to {roles}")).await.unwrap();
+    tools(&["restore", "--force", "/backups/tuesday"]).await.unwrap();
+    project.psql("superapp", &format!("revoke create on database superapp_db from {roles}")).await.unwrap();
+    project.compose(&["restart", "redis"]).await;
+    project.compose(&["up", "-d", "--no-build"]).await;
+    project.eventually("it is back", |status| status["status"] == "pass").await;
+    assert_eq!(contents().await, saved);
+
+    heading("everything is lost, and restored");
+    project.compose(&["down", "-v"]).await;
+    tools(&["restore", "/backups/tuesday"]).await.unwrap();
+    tools(&["verify"]).await.unwrap();
+    project.compose(&["up", "-d", "--no-build"]).await;
+    project.eventually("it is back", |status| status["status"] == "pass").await;
+    assert_eq!(contents().await, saved);
+    each_backend_may_use_its_own_schema_only(project).await;
 }
 
 async fn last_of_lobby(project: &Project) -> Value {

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::random::Random;
 use crate::support::Reply;
@@ -20,6 +21,8 @@ pub(crate) struct Project {
     ports: HashMap<&'static str, u16>,
     environment: Vec<(String, String)>,
     http: reqwest::Client,
+    /// Where its backups go. What is in there is root's.
+    _backups: TempDir,
 }
 
 impl Project {
@@ -27,6 +30,7 @@ impl Project {
     pub(crate) fn prepare() -> Self {
         let name = format!("superapp-test-{}", std::process::id());
         let image = format!("{name}:latest");
+        let backups = tempfile::tempdir().unwrap();
         // Ranges first: they look for neighbours.
         let (users, analytics) = (free_range(4), free_range(4));
         let single: Vec<u16> = ["gateway", "chat", "postgres", "redis"].map(|_| free_range(1)).into();
@@ -41,6 +45,8 @@ impl Project {
         let mut environment: Vec<(String, String)> = [
             ("COMPOSE_PROJECT_NAME", name.clone()),
             ("SUPERAPP_IMAGE", image.clone()),
+            ("SUPERAPP_TOOLS_IMAGE", format!("{name}-tools:latest")),
+            ("SUPERAPP_BACKUPS", backups.path().display().to_string()),
             ("PROFILE", std::env::var("PROFILE").unwrap_or_else(|_| "release".to_owned())),
             ("SUPERAPP_USERS_PORTS", format!("{users}-{}", users + 3)),
             ("SUPERAPP_ANALYTICS_PORTS", format!("{analytics}-{}", analytics + 3)),
@@ -54,7 +60,7 @@ impl Project {
             environment.push((format!("SUPERAPP_{variable}"), ports[port].to_string()));
         }
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { name, image, ports, environment, http }
+        Self { name, image, ports, environment, http, _backups: backups }
     }
 
     pub(crate) fn image(&self) -> &str {
@@ -96,8 +102,14 @@ impl Project {
     /// Builds the image, or takes one that is there: `SUPERAPP_TEST_IMAGE`.
     pub(crate) async fn build(&self) {
         match std::env::var("SUPERAPP_TEST_IMAGE") {
-            Ok(image) => drop(self.run("docker", &["tag", &image, &self.image]).await.unwrap()),
-            Err(_) => drop(self.compose(&["build", "gateway"]).await),
+            Ok(image) => {
+                self.run("docker", &["tag", &image, &self.image]).await.unwrap();
+                let tools =
+                    "FROM postgres:17\nCOPY --from={0} /usr/local/bin/superapp /usr/local/bin/superapp\nENTRYPOINT [\"superapp\"]\n";
+                let build = format!("printf '{}' | docker build -q -t {}-tools -", tools.replace("{0}", &self.image), self.name);
+                self.run("sh", &["-c", &build]).await.unwrap();
+            }
+            Err(_) => drop(self.compose(&["build", "gateway", "tools"]).await),
         }
     }
 
@@ -193,7 +205,9 @@ impl Drop for Project {
             let _ = self.command("docker", &["compose", "ps", "-a"]).status();
             let _ = self.command("docker", &["compose", "logs", "--tail", "30"]).status();
         }
-        for arguments in [&["compose", "down", "-v", "--remove-orphans", "-t", "5"][..], &["rmi", "-f", &self.image]] {
+        for arguments in
+            [&["compose", "down", "-v", "--remove-orphans", "-t", "5"][..], &["rmi", "-f", &self.image, &format!("{}-tools", self.name)]]
+        {
             if let Err(error) = self.command("docker", arguments).output() {
                 eprintln!("{} may still be there: docker {arguments:?}: {error}", self.name);
             }

@@ -87,6 +87,21 @@ async fn who_is_no_role_has_no_health() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_health_is_told_when_it_is_there() {
+    let mut system = System::roles().await;
+    let gateway = format!("http://{}", system.address(Role::Gateway));
+    system.kill(Role::Users).await;
+    let is_ready = async || superapp(&["health", &gateway], &[]).await.code == Some(0);
+    eventually("the gateway sees that users are gone", async || !is_ready().await).await;
+    let patiently = ["health", "--wait", "60", &gateway];
+    let (patient, ()) = tokio::join!(superapp(&patiently, &[]), system.start(Role::Users));
+    assert_eq!(patient.code, Some(0), "{patient:?}");
+    system.stop(Role::Gateway).await;
+    let in_vain = superapp(&["health", "--wait", "1", &gateway], &[]).await;
+    assert!(sentence(&in_vain).contains("Connection refused") && in_vain.took >= Duration::from_secs(1), "{in_vain:?}");
+}
+
+#[tokio::test]
 async fn a_service_manager_is_told_when_it_serves_and_when_it_stops() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
