@@ -13,7 +13,7 @@ WORKDIR /src
 COPY . .
 RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
     && find . -mindepth 2 -name Cargo.toml -printf '%h\n' | while read -r crate; do \
-        mkdir -p "$crate/src" && touch "$crate/src/lib.rs" && echo 'fn main() {}' >"$crate/src/main.rs" || exit 1; \
+        mkdir -p "$crate/src" && touch "$crate/src/lib.rs" && echo 'fn main() {}' | tee "$crate/src/main.rs" >"$crate/build.rs" || exit 1; \
     done \
     && find . -type d -empty -delete
 

@@ -23,7 +23,7 @@ mod transaction;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts};
+use deadpool_postgres::{Manager, ManagerConfig, PoolError, QueueMode, RecyclingMethod, Runtime, TimeoutType, Timeouts};
 use serde::Deserialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -53,6 +53,8 @@ pub type Call<'a> = (Statement, Parameters<'a>);
 pub struct Config {
     /// Connections open at the same time.
     pub connections_max: usize,
+    /// How long a connection that nobody needs is kept open, in seconds.
+    pub connection_idle_s: u64,
     /// How long a request waits for a free connection, in milliseconds.
     pub wait_timeout_ms: u64,
     /// How long making a connection may take, in milliseconds.
@@ -71,6 +73,7 @@ impl Config {
     pub fn for_tests() -> Self {
         Self {
             connections_max: 4,
+            connection_idle_s: 60,
             wait_timeout_ms: 5000,
             connect_timeout_ms: 2000,
             statement_timeout_ms: 2000,
@@ -137,8 +140,11 @@ impl Postgres {
             let create = Some(connect::time_limit(&session));
             let timeouts = Timeouts { wait, create, recycle: create };
             let pool = deadpool_postgres::Pool::builder(manager).max_size(config.connections_max).timeouts(timeouts);
+            // The one used last is used again, so that those that a rush needed are left alone and go.
+            let pool = pool.queue_mode(QueueMode::Lifo);
             let pool = pool.runtime(Runtime::Tokio1).build().map_err(|error| Error::Internal(format!("make a pool: {error}")))?;
-            let pulse = Arc::new(Pulse::start(schema, session, connector.clone(), pool.clone()));
+            let pulse =
+                Arc::new(Pulse::start(schema, session, connector.clone(), pool.clone(), Duration::from_secs(config.connection_idle_s)));
             Ok(Self { pool, connector, patience, pulse })
         };
         open.await.map_err(|error| at(address, error))

@@ -43,10 +43,10 @@ struct Seen {
 }
 
 impl Pulse {
-    /// Begins to ask, and shows operators how busy `pool` is.
-    pub(super) fn start(schema: &'static str, session: tokio_postgres::Config, connector: Connector, pool: Pool) -> Self {
+    /// Begins to ask, closes connections of `pool` that nobody needed for as long as `idle`, and shows operators how busy it is.
+    pub(super) fn start(schema: &'static str, session: tokio_postgres::Config, connector: Connector, pool: Pool, idle: Duration) -> Self {
         let seen = Arc::new(Mutex::new(Seen { check: Check::pass(), refused: None }));
-        let tasks = [tokio::spawn(ask(schema, session, connector, seen.clone())), tokio::spawn(watch(schema, pool))];
+        let tasks = [tokio::spawn(ask(schema, session, connector, seen.clone())), tokio::spawn(watch(schema, pool, idle))];
         Self { schema, seen, _tasks: tasks.map(AbortOnDropHandle::new) }
     }
 
@@ -144,10 +144,11 @@ fn note(schema: &'static str, seen: &Mutex<Seen>, now: Check) {
     }
 }
 
-async fn watch(schema: &'static str, pool: Pool) {
+async fn watch(schema: &'static str, pool: Pool, idle_max: Duration) {
     let gauge = |state: &'static str| metrics::gauge!("database_connections", "database" => schema, "state" => state);
     let (idle, used, waiting) = (gauge("idle"), gauge("used"), metrics::gauge!("database_callers_waiting", "database" => schema));
     loop {
+        pool.retain(|_, metrics| metrics.last_used() < idle_max);
         let status = pool.status();
         idle.set(status.available as f64);
         used.set(status.size.saturating_sub(status.available) as f64);

@@ -241,3 +241,29 @@ async fn a_transaction_left_alone_ends_and_gives_its_locks_back() {
     let word: String = postgres.query_one(sql("select word from numbers"), &[]).await.expect("a row").get(0);
     assert_eq!(word, "yours");
 }
+
+#[tokio::test]
+async fn connections_that_nobody_needs_any_more_are_closed() {
+    let database = Database::create();
+    let config = Config { connection_idle_s: 1, ..Config::for_tests() };
+    let postgres = open_with(&database.url(), &config).await.expect("a database");
+    let asking = "query like '%pg_is_in_recovery%'";
+    let of_pool = || connections(&database, "true") - connections(&database, asking);
+    until("the check is connected", async || connections(&database, asking) == 1).await;
+    let mut rush = Vec::new();
+    for _ in 0..config.connections_max {
+        rush.push(postgres.begin().await.expect("a transaction"));
+    }
+    assert_eq!(of_pool(), 4);
+    for transaction in rush {
+        transaction.end(Ok::<_, Error>(())).await.expect("a commit");
+    }
+    // One is enough for a trickle, and none for silence.
+    until("three are closed", async || {
+        insert(&postgres, uuid::Uuid::now_v7().as_u128() as i64).await.expect("an insert");
+        of_pool() == 1
+    })
+    .await;
+    until("all are closed", async || of_pool() == 0).await;
+    insert(&postgres, 1).await.expect("there is a new one");
+}
