@@ -1,19 +1,19 @@
 //! How many requests a cluster is asked at the same time: as many as it answers without getting slow, found out by watching it.
 //!
-//! What is over the limit waits a moment; who has waited too long, or finds too many waiting, is told to come again. While
-//! answers are slow, that moment is a part of what an answer takes in calm, and the newest are served first: a queue that is always
-//! full would only make everybody late. A request that hangs keeps nobody waiting for ever: after a while it is not counted any
-//! more. So an overloaded cluster goes on answering as much as it can, and nobody waits for an answer that comes too late.
+//! What is over the limit waits for its turn; who has waited too long, or finds too many waiting, is told to come again. Where far more
+//! comes than can be done, the newest are served first: a queue that is always full would only make everybody late. A request that hangs
+//! keeps nobody waiting for ever: after a while it is not counted any more. So an overloaded cluster goes on answering as much as it
+//! can and as quickly as ever, and a crowd that it can serve in time is served, to the last.
 
 mod ages;
 mod busy;
 mod gradient;
 mod places;
+mod pressure;
 #[cfg(test)]
 mod simulation;
 mod uploads;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use crate::Config;
 use crate::ticks;
 use gradient::{LIMIT_MIN, LIMIT_UNKNOWN, Window};
 use places::{Place, Places};
+use pressure::Pressure;
 use uploads::{Upload, Uploads};
 
 /// A worker that computes, or waits for a core to compute on, for more of the time than this makes answers slow itself.
@@ -33,9 +34,13 @@ pub(crate) struct Admission {
     uploads: Arc<Uploads>,
     limit_max: usize,
     queue_timeout: Duration,
-    /// How long waiting makes sense now, in microseconds.
-    patience: AtomicU64,
-    window: Mutex<Window>,
+    seen: Mutex<Seen>,
+}
+
+/// What the answers showed.
+struct Seen {
+    window: Window,
+    pressure: Pressure,
 }
 
 /// A request's place in the cluster, until its answer begins; given back when it is dropped.
@@ -69,8 +74,7 @@ impl Admission {
             uploads: Arc::new(Uploads::new(config.cluster_uploads_max)),
             limit_max,
             queue_timeout,
-            patience: AtomicU64::new(ticks::micros(queue_timeout)),
-            window: Mutex::new(window),
+            seen: Mutex::new(Seen { window, pressure: Pressure::default() }),
         }
     }
 
@@ -91,10 +95,9 @@ impl Admission {
         self.places.take(now).map(|place| self.slot(Held::Place(place)))
     }
 
-    /// Waits for a place, for as long as waiting makes sense.
+    /// Waits for a place.
     pub(crate) async fn enter(self: &Arc<Admission>) -> Result<Slot, Overloaded> {
-        let patience = Duration::from_micros(self.patience.load(Ordering::Relaxed));
-        let place = self.places.enter(patience).await.ok_or(Overloaded)?;
+        let place = self.places.enter(self.queue_timeout).await.ok_or(Overloaded)?;
         Ok(self.slot(Held::Place(place)))
     }
 
@@ -105,20 +108,17 @@ impl Admission {
     /// An answer that began after so many microseconds, to a request that was one of so many.
     fn observe(&self, micros: u64, in_flight: usize) {
         // Whoever finds the window in use leaves his answer out; averages can bear it.
-        let Ok(mut window) = self.window.try_lock() else { return };
-        window.add(micros, in_flight, self.in_flight());
-        let patience = window.patience(self.queue_timeout);
-        self.places.set_overdue_after(window.overdue_after());
-        if patience != self.patience.swap(patience, Ordering::Relaxed) {
-            self.places.set_newest_first(patience < ticks::micros(self.queue_timeout));
-        }
+        let Ok(mut seen) = self.seen.try_lock() else { return };
+        seen.window.add(micros, in_flight, self.in_flight());
+        self.places.set_overdue_after(seen.window.overdue_after());
         let now = Instant::now();
-        if !window.is_full(now) {
+        if !seen.window.is_full(now) {
             return;
         }
+        self.places.set_newest_first(seen.pressure.judge(self.places.counts(), now));
         let limit = self.limit();
-        let next = window.judge(limit, busy::is_worker_busy(BUSY_PART), now).clamp(LIMIT_MIN.min(self.limit_max), self.limit_max);
-        drop(window);
+        let next = seen.window.judge(limit, busy::is_worker_busy(BUSY_PART), now).clamp(LIMIT_MIN.min(self.limit_max), self.limit_max);
+        drop(seen);
         if next != limit {
             metrics::gauge!("gateway_concurrency_limit", "cluster" => self.name).set(next as f64);
             self.places.set_limit(next);

@@ -143,6 +143,19 @@ async fn at_three_times_capacity_it_does_what_it_can_and_quickly() {
     }
 }
 
+/// As `oha`, `wrk` and most tests of load do it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_whose_turn_comes_in_time_is_served_to_the_last() {
+    let backend = limited().await;
+    let mut config = config(&[backend.address], &[], &[]);
+    (config.try_timeout_s, config.request_timeout_s, config.queue_timeout_ms) = (10, 10, 5000);
+    let door = Door::open(config).await;
+    closed_loop(&door, WORKERS / 2, Duration::from_secs(1)).await;
+    // A turn takes a third of a second.
+    let answers = closed_loop(&door, WORKERS * 8, Duration::from_secs(4)).await;
+    assert!(answers.refused.is_empty(), "{} refused, {} served", answers.refused.len(), answers.served.len());
+}
+
 /// Asks for the door's own pages until then; how long the slowest took.
 async fn own_pages(door: &Door, until: Instant) -> Duration {
     let mut slowest = Duration::ZERO;

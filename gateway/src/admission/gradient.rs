@@ -7,8 +7,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::ticks::micros;
-
 /// The limit as long as nobody knows how long an answer takes: so little that it is learned in calm, however many want to come.
 pub(super) const LIMIT_UNKNOWN: usize = 8;
 /// What it comes back to while little is asked. Where answers take long, room for so many a second; and for some more than there are.
@@ -46,9 +44,6 @@ const CALM_DRIFT_AT_LEAST: f64 = 0.25;
 /// What takes so many times what answers take now, and this at least, hangs: it says nothing about how much may be asked.
 const OVERDUE_TIMES: f64 = 8.0;
 const OVERDUE_MICROS_MIN: f64 = 500_000.0;
-/// While answers are slow, so much of the calm latency may be waited for a place, where that is long enough to be felt at all.
-const PATIENCE: f64 = 0.25;
-const CALM_MICROS_MIN: f64 = 5_000.0;
 
 /// The answers since the limit was last judged, and what is remembered of those before.
 pub(super) struct Window {
@@ -193,13 +188,6 @@ impl Window {
     pub(super) fn overdue_after(&self) -> u64 {
         (self.calm_micros.max(self.recent_micros) * OVERDUE_TIMES).max(OVERDUE_MICROS_MIN) as u64
     }
-
-    /// How long waiting makes sense, in microseconds.
-    pub(super) fn patience(&self, queue_timeout: Duration) -> u64 {
-        let is_measurable = self.calm_micros >= CALM_MICROS_MIN;
-        let timeout = micros(queue_timeout);
-        if self.quick_windows < QUICK_WINDOWS && is_measurable { timeout.min((self.calm_micros * PATIENCE) as u64) } else { timeout }
-    }
 }
 
 #[cfg(test)]
@@ -267,18 +255,5 @@ mod tests {
         }
         (window.answers, window.sum_micros, window.sum_in_flight, window.peak) = (100, 3_000_000.0, 100_000.0, 1000);
         assert!(window.judge(1000, true, Instant::now()) > 1000, "which explains a part of it");
-    }
-
-    #[test]
-    fn waiting_is_shorter_while_answers_are_slow() {
-        let mut window = calm(40_000.0);
-        let timeout = Duration::from_millis(100);
-        assert_eq!(window.patience(timeout), 100_000);
-        judge(&mut window, 200_000.0, 100, 100);
-        assert_eq!(window.patience(timeout), 10_000);
-        for _ in 0..QUICK_WINDOWS {
-            judge(&mut window, 40_000.0, 50, 50);
-        }
-        assert_eq!(window.patience(timeout), 100_000);
     }
 }

@@ -2,13 +2,14 @@
 //! away while there is one: on a busy machine waits are long because it is busy, and to refuse for that would do nobody any good.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::ages::{Age, Ages};
+use super::pressure::Counts;
 use crate::ticks;
 
 pub(super) struct Places {
@@ -20,6 +21,9 @@ pub(super) struct Places {
     ages: Ages,
     waiting: AtomicUsize,
     waiting_max: usize,
+    /// Who has left his place, and who got none.
+    done: AtomicU64,
+    refused: AtomicU64,
     queue: Mutex<VecDeque<oneshot::Sender<Place>>>,
     /// While there are too many, who came last has the best chance: whoever waited long may have given up.
     is_newest_first: AtomicBool,
@@ -42,6 +46,8 @@ impl Places {
             ages: Ages::default(),
             waiting: AtomicUsize::new(0),
             waiting_max,
+            done: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             queue: Mutex::default(),
             is_newest_first: AtomicBool::new(false),
         }
@@ -57,6 +63,14 @@ impl Places {
 
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            done: self.done.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            present: (self.taken() + self.waiting()) as u64,
+        }
     }
 
     pub(super) fn set_limit(self: &Arc<Places>, limit: usize) {
@@ -100,6 +114,14 @@ impl Places {
 
     /// Waits for a place; `None` when none came free in time, or too many wait.
     pub(super) async fn enter(self: &Arc<Places>, patience: Duration) -> Option<Place> {
+        let place = self.wait(patience).await;
+        if place.is_none() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        place
+    }
+
+    async fn wait(self: &Arc<Places>, patience: Duration) -> Option<Place> {
         let _waiting = Waiting::stand_in(self)?;
         let granted = {
             let mut queue = self.queue();
@@ -163,6 +185,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.places.ages.end(self.age);
         self.places.taken.fetch_sub(1, Ordering::SeqCst);
+        self.places.done.fetch_add(1, Ordering::Relaxed);
         self.places.hand_over();
     }
 }

@@ -1,0 +1,81 @@
+//! Whether far more comes than can be done. Who waits is served in turn as long as everybody's turn comes in time: clients that each
+//! ask again when they are answered, however many, make a queue that gets no longer. Where more comes than that, the queue is always as
+//! long as may be waited, and only those who came last can be served in time.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// So many times what is done is far more. A crowd that could be served in turn, but is not, seems to be less than this: each of it
+/// comes again only after it has waited in vain.
+const TIMES: f64 = 2.0;
+/// It is over when it was less for so long. Shorter than anybody waits, so that a crowd that comes all at once is served in turn before
+/// somebody gives up.
+const SPAN: Duration = Duration::from_millis(250);
+
+/// What was counted since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// Those who have left their places.
+    pub(super) done: u64,
+    /// Those who got none.
+    pub(super) refused: u64,
+    /// Those who have a place now, or wait for one.
+    pub(super) present: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pressure {
+    /// From the newest that is older than the span on.
+    seen: VecDeque<(Instant, Counts)>,
+    is_high: bool,
+}
+
+impl Pressure {
+    /// Whether it is high now, with these counts.
+    pub(super) fn judge(&mut self, counts: Counts, now: Instant) -> bool {
+        let last = self.seen.back().map_or(Counts::default(), |(_, counts)| *counts);
+        self.seen.push_back((now, counts));
+        while self.seen.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= SPAN) {
+            self.seen.pop_front();
+        }
+        let first = self.seen.front().map_or(last, |(_, counts)| *counts);
+        // It begins at once, and ends when it has been less for a while.
+        let since = if self.is_high { first } else { last };
+        let done = counts.done.saturating_sub(since.done);
+        let came = (done + counts.refused.saturating_sub(since.refused) + counts.present).saturating_sub(since.present);
+        self.is_high = came as f64 > TIMES * done as f64;
+        self.is_high
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each 50 ms so many come and so many are done, of whom none waits longer than a moment; whether the pressure was high then.
+    fn judge(pressure: &mut Pressure, counts: &mut Counts, now: &mut Instant, came: u64, done: u64) -> bool {
+        *now += Duration::from_millis(50);
+        counts.done += done;
+        counts.refused += came.saturating_sub(done);
+        pressure.judge(*counts, *now)
+    }
+
+    #[test]
+    fn it_begins_at_once_and_ends_when_it_has_been_less_for_a_while() {
+        let (mut pressure, mut counts, mut now) = (Pressure::default(), Counts::default(), Instant::now());
+        let mut next = |came, done| judge(&mut pressure, &mut counts, &mut now, came, done);
+        assert!(!next(100, 100) && !next(150, 100));
+        assert!((0..10).all(|_| next(300, 100)));
+        let ended = (0..10).position(|_| !next(100, 100));
+        assert!(matches!(ended, Some(1..=4)), "{ended:?}");
+        assert!(!next(100, 100));
+    }
+
+    #[test]
+    fn a_crowd_that_comes_at_once_and_asks_again_and_again_is_none_for_long() {
+        let (mut pressure, mut counts, mut now) = (Pressure::default(), Counts { present: 1000, ..Counts::default() }, Instant::now());
+        let mut next = || judge(&mut pressure, &mut counts, &mut now, 100, 100);
+        assert!(next());
+        assert!((0..6).any(|_| !next()), "before anybody gives up");
+    }
+}
