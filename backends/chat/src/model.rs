@@ -74,11 +74,17 @@ impl TryFrom<String> for ClientId {
     type Error = FieldError;
 
     fn try_from(text: String) -> Result<Self, FieldError> {
-        if (1..=NAME_BYTES_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
-            return Ok(Self(text.into()));
-        }
-        Err(FieldError::new("/id", "invalid_id", "a message id has 1 to 64 characters, none of them a control character"))
+        check_id(&text)?;
+        Ok(Self(text.into()))
     }
+}
+
+/// Judges the `id` of a frame, which is a message's own where the frame is one.
+pub(crate) fn check_id(text: &str) -> Result<(), FieldError> {
+    if (1..=NAME_BYTES_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(FieldError::new("/id", "invalid_id", "an id has 1 to 64 characters, none of them a control character"))
 }
 
 /// Judges the text of a message: some, without NUL, at most `bytes_max` bytes.

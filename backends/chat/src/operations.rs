@@ -66,7 +66,7 @@ pub(crate) fn open_socket() -> Operation {
         .query("user", "Who speaks; required.", schema("ChatUserName"))
         .query("room", "The room to be in, `lobby` where not said.", schema("ChatRoomName"))
         .query("after", "What was said after this `seq` comes first; without it, only what is new.", seq())
-        .query("batch", "Several frames may come in one message, as an array.", json!({ "type": "boolean", "default": false }))
+        .query("batch", "Several frames may come in one text message, a line each.", json!({ "type": "boolean", "default": false }))
         .required_header("Connection", "As RFC 6455 wants it.", word("Upgrade"))
         .required_header("Upgrade", "As RFC 6455 wants it.", word("websocket"))
         .required_header("Sec-WebSocket-Version", "As RFC 6455 wants it.", word("13"))

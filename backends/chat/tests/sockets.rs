@@ -4,11 +4,11 @@ mod support;
 
 use std::sync::Arc;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use kit::bus::InProcess;
 use kit::bus::lossy::Lossy;
 use serde_json::{Value, json};
-use support::{Client, PATIENCE, Replicas, config};
+use support::{Client, PATIENCE, Replicas, config, kinds_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
@@ -257,6 +257,99 @@ async fn a_bad_frame_is_told_and_the_socket_lives() {
 }
 
 #[tokio::test]
+async fn at_the_edges_of_the_document_frames_are_taken_and_beyond_them_refused() {
+    let replicas = Replicas::one().await;
+    let mut alice = replicas.client(0, "user=alice").await;
+    let long = |letter: &str, count: usize| letter.repeat(count);
+    let taken = [
+        json!({"type": "send", "text": long("x", 8192), "id": long("ü", 64), "room": long("r", 64)}),
+        json!({"type": "send", "text": "\n", "id": " ", "room": "..."}),
+        json!({"type": "send", "text": "nothing said of the rest", "id": null, "room": null}),
+        json!({"type": "join", "room": ".-_", "after": 0, "id": "j"}),
+        json!({"type": "join", "after": u64::MAX}),
+        json!({"type": "join", "room": null, "after": null, "id": null}),
+        json!({"type": "leave", "room": ".-_", "id": "l"}),
+        json!({"type": "history", "before": 0, "limit": 1, "id": "h"}),
+        json!({"type": "history", "before": u64::MAX, "limit": 200}),
+        json!({"type": "history", "room": null, "before": null, "limit": null, "id": null}),
+        json!({"type": "leave", "room": null, "id": null}),
+    ];
+    let mut refused = vec![
+        json!({"type": "send", "text": long("x", 8193)}),
+        json!({"type": "send", "text": long("ü", 4097)}),
+        json!({"type": "send", "text": null}),
+        json!({"type": "send", "text": "x", "room": long("r", 65)}),
+        json!({"type": "send", "text": "x", "room": ".."}),
+        json!({"type": "join", "room": "Ops"}),
+        json!({"type": "leave", "room": ""}),
+        json!({"type": "history", "room": "r\n"}),
+        json!({"type": "join", "after": -1}),
+        json!({"type": "join", "after": "1"}),
+        json!({"type": "join", "after": 1.5}),
+        json!({"type": "join", "after": 1e20}),
+        json!({"type": "history", "limit": 0}),
+        json!({"type": "history", "limit": 201}),
+        json!({"type": "history", "before": -1}),
+        json!({"type": "pong"}),
+        json!({"type": null}),
+    ];
+    for kind in ["send", "join", "leave", "history", "ping"] {
+        for id in [json!(""), json!(long("i", 65)), json!("a\u{7f}b"), json!(7)] {
+            refused.push(json!({"type": kind, "text": "x", "id": id}));
+            if kind != "send" {
+                refused.last_mut().unwrap().as_object_mut().unwrap().remove("text");
+            }
+        }
+        refused.push(json!({"type": kind, "text": "x", "colour": "red"}));
+    }
+    for (frames, is_taken) in [(&taken[..], true), (&refused[..], false)] {
+        for frame in frames {
+            alice.frame(frame.clone()).await;
+            alice.frame(json!({"type": "ping", "id": null})).await;
+            let mut answers = Vec::new();
+            while answers.last() != Some(&json!({"type": "pong"})) {
+                answers.push(alice.next().await);
+            }
+            let errors: Vec<&Value> = answers.iter().filter(|answer| answer["type"] == "error").collect();
+            assert_eq!(errors.is_empty(), is_taken, "{frame}: {errors:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_frame_in_the_document_comes_about() {
+    let settings = json!({"ring_events": 4, "refill_events_max": 4, "heartbeat_s": 1});
+    let replicas = Replicas::start(1, Arc::new(InProcess::default()), config(settings)).await;
+    let mut slow = replicas.connect_narrow(0, "user=slow").await;
+    slow.find("joined").await;
+    let mut alice = replicas.client(0, "user=alice").await;
+    // More than fits between the replica and somebody who does not read.
+    for number in 1..=500 {
+        alice.frame(json!({"type": "send", "text": "x".repeat(8000)})).await;
+        alice.seqs_to(number).await;
+    }
+    slow.find("gap").await;
+    slow.find("heads").await;
+    slow.frame(json!({"type": "ping"})).await;
+    slow.find("pong").await;
+    slow.frame(json!({"type": "history", "limit": 1})).await;
+    slow.find("history").await;
+    slow.frame(json!({"type": "join", "room": "ops"})).await;
+    slow.find("joined").await;
+    slow.frame(json!({"type": "send", "room": "ops", "text": "hi"})).await;
+    slow.find("ack").await;
+    slow.find("message").await;
+    for answer in ["left", "error"] {
+        slow.frame(json!({"type": "leave", "room": "ops"})).await;
+        slow.find(answer).await;
+    }
+    replicas.stop.cancel();
+    slow.closed().await;
+    assert_eq!(slow.contract.heard, kinds_of("ChatServerFrame"));
+    assert_eq!(slow.contract.sent, kinds_of("ChatClientFrame"));
+}
+
+#[tokio::test]
 async fn too_many_frames_are_refused_and_the_socket_lives() {
     let replicas = Replicas::start(1, Arc::new(InProcess::default()), config(json!({"rate_per_second": 20, "rate_burst": 40}))).await;
     let mut alice = replicas.client(0, "user=alice").await;
@@ -370,9 +463,8 @@ async fn several_events_come_in_one_text_for_those_who_ask() {
         alice.say(&number.to_string()).await;
     }
     alice.seqs_to(10).await;
-    let mut bob: Client = replicas.client(0, "user=bob&after=0&batch=true").await;
-    let Some(Ok(Message::Text(text))) = bob.socket.next().await else { panic!("expected a text") };
-    let seqs: Vec<u64> = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap()).collect();
+    let mut bob = replicas.client(0, "user=bob&after=0&batch=true").await;
+    let seqs: Vec<u64> = bob.batch().await.iter().map(|message| message["seq"].as_u64().unwrap()).collect();
     assert_eq!(seqs, (1..=10).collect::<Vec<u64>>());
 }
 

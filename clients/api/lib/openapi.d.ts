@@ -52,9 +52,9 @@ export interface components {
             /** @constant */
             type: "ack";
         };
-        /** @description What a socket may send: one of these, or a line of plain text, which is a message to the room given at connect. A room that is not named is that room too; an `id` is echoed by an error. */
+        /** @description What a socket may send: one of these, or a line of plain text, which is a message to the room given at connect. A room that is not named is that room too; an `id` is echoed by an error; null is as if it were not there. */
         ChatClientFrame: components["schemas"]["ChatSend"] | components["schemas"]["ChatJoin"] | components["schemas"]["ChatLeave"] | components["schemas"]["ChatHistoryRequest"] | components["schemas"]["ChatPing"];
-        /** @description The sender's own id of a message, 1 to 64 characters without control characters: a retry with the same id never doubles. */
+        /** @description The sender's own id of a message, 1 to 64 characters without control characters: a retry with the same id never doubles. Of another frame it is what an error echoes. */
         ChatClientId: string;
         /** @description Something the client asked was not done; `id` is that of the frame it answers. */
         ChatError: {
@@ -101,18 +101,18 @@ export interface components {
         };
         /** @description Asks for what was said before a seq, or last. */
         ChatHistoryRequest: {
-            before?: number;
-            id?: components["schemas"]["ChatClientId"];
-            limit?: number;
-            room?: components["schemas"]["ChatRoomName"];
+            before?: number | null;
+            id?: components["schemas"]["ChatClientId"] | null;
+            limit?: number | null;
+            room?: components["schemas"]["ChatRoomName"] | null;
             /** @constant */
             type: "history";
         };
         /** @description Enters a room: live, or from behind a seq on. */
         ChatJoin: {
-            after?: number;
-            id?: components["schemas"]["ChatClientId"];
-            room?: components["schemas"]["ChatRoomName"];
+            after?: number | null;
+            id?: components["schemas"]["ChatClientId"] | null;
+            room?: components["schemas"]["ChatRoomName"] | null;
             /** @constant */
             type: "join";
         };
@@ -125,8 +125,8 @@ export interface components {
             type: "joined";
         };
         ChatLeave: {
-            id?: components["schemas"]["ChatClientId"];
-            room?: components["schemas"]["ChatRoomName"];
+            id?: components["schemas"]["ChatClientId"] | null;
+            room?: components["schemas"]["ChatRoomName"] | null;
             /** @constant */
             type: "leave";
         };
@@ -158,7 +158,7 @@ export interface components {
             user: components["schemas"]["ChatUserName"];
         };
         ChatPing: {
-            id?: components["schemas"]["ChatClientId"];
+            id?: components["schemas"]["ChatClientId"] | null;
             /** @constant */
             type: "ping";
         };
@@ -180,15 +180,15 @@ export interface components {
         /** @description 1 to 64 of a-z 0-9 . _ - but not . or .. alone. */
         ChatRoomName: string;
         ChatSend: {
-            id?: components["schemas"]["ChatClientId"];
-            room?: components["schemas"]["ChatRoomName"];
+            id?: components["schemas"]["ChatClientId"] | null;
+            room?: components["schemas"]["ChatRoomName"] | null;
             text: components["schemas"]["ChatText"];
             /** @constant */
             type: "send";
         };
         /** @description A place in a room's log: from 1, without holes, the same for everyone. */
         ChatSeq: number;
-        /** @description What a socket is sent. One that asks with `batch=true` may get an array of several in one message. */
+        /** @description What a socket is sent. One that asks with `batch=true` may get several in one text message, a line each. */
         ChatServerFrame: components["schemas"]["ChatWelcome"] | components["schemas"]["ChatJoined"] | components["schemas"]["ChatLeft"] | components["schemas"]["ChatAck"] | components["schemas"]["ChatMessage"] | components["schemas"]["ChatHistory"] | components["schemas"]["ChatHeads"] | components["schemas"]["ChatGap"] | components["schemas"]["ChatError"] | components["schemas"]["ChatPong"] | components["schemas"]["ChatGoodbye"];
         /** @description Some text without NUL. What is counted are bytes in UTF-8. */
         ChatText: string;

@@ -118,8 +118,8 @@ pub(super) static PAGES: &[Page] = &[
     Page {
         code: "invalid_id",
         statuses: &[400],
-        cause: "In a path, the id is no UUID in its hyphenated form. Of a message or an event, it is empty, too long, or has control characters.",
-        cure: "Take a user's id from where he is listed; give messages and events ids of 1 to 64 plain characters.",
+        cause: "In a path, the id is no UUID in its hyphenated form. Of a frame, a message or an event, it is empty, too long, or has control characters.",
+        cure: "Take a user's id from where he is listed; give frames, messages and events ids of 1 to 64 plain characters.",
         example: "curl localhost:8080/users/01a20ae6-e6a9-75d9-af24-f5cf042c2fd1",
     },
     Page {

@@ -4,11 +4,11 @@ use kit::http::BodyError;
 use serde::Deserialize;
 
 use crate::Error;
+use crate::model::check_id;
 
 /// A frame with a `type`. A room that is not named is the one given at connect; `id` is echoed by an error.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-#[allow(dead_code, reason = "every frame may have an `id`; what is echoed by an error is read by `id_of`")]
 pub(crate) enum ClientFrame {
     /// Says something; `id` makes a retry known.
     Send { room: Option<String>, text: String, id: Option<String> },
@@ -28,11 +28,19 @@ impl ClientFrame {
         if !text.trim_start().starts_with('{') {
             return Ok(ClientFrame::Send { room: None, text: text.to_owned(), id: None });
         }
-        kit::http::parse_object(text.as_bytes()).map_err(|error| match error {
+        let frame: Self = kit::http::parse_object(text.as_bytes()).map_err(|error| match error {
             BodyError::Shape(field) if field.detail.starts_with("unknown variant") => Error::UnknownType(field.detail),
             BodyError::Shape(field) => Error::InvalidFrame(field.detail),
             error => Error::MalformedFrame(error.to_string()),
-        })
+        })?;
+        // An error could not echo just any.
+        frame.id().map_or(Ok(()), check_id).map_err(Error::InvalidField)?;
+        Ok(frame)
+    }
+
+    fn id(&self) -> Option<&str> {
+        let (Self::Send { id, .. } | Self::Join { id, .. } | Self::Leave { id, .. } | Self::History { id, .. } | Self::Ping { id }) = self;
+        id.as_deref()
     }
 
     /// The `id` of a frame, whatever else is wrong with it.

@@ -1,5 +1,8 @@
-//! Replicas of chat on free ports, and clients that hold them in their hands.
+//! Replicas of chat on free ports, and clients that hold them in their hands, and them to their schemas.
 
+mod contract;
+
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +10,8 @@ use std::time::Duration;
 use chat::store::Store;
 use chat::store::sqlite::SqliteStore;
 use chat::{Chat, Config};
+use contract::Contract;
+pub(crate) use contract::kinds_of;
 use futures_util::{SinkExt, StreamExt};
 use kit::bus::Bus;
 use serde_json::{Value, json};
@@ -86,20 +91,36 @@ impl Replicas {
 
     /// A client that has heard nothing yet.
     pub(crate) async fn connect(&self, number: usize, query: &str) -> Client {
-        let address = self.addresses[number];
-        let stream = TcpStream::connect(address).await.expect("a connection");
-        let (socket, _) = tokio_tungstenite::client_async(format!("ws://{address}/ws?{query}"), stream).await.expect("a handshake");
-        Client { socket }
+        let stream = TcpStream::connect(self.addresses[number]).await.expect("a connection");
+        self.connect_over(stream, query).await
+    }
+
+    /// The same, over a connection that takes little that is not read.
+    pub(crate) async fn connect_narrow(&self, number: usize, query: &str) -> Client {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(16 * 1024).expect("a smaller buffer");
+        let stream = socket.connect(self.addresses[number]).await.expect("a connection");
+        self.connect_over(stream, query).await
+    }
+
+    async fn connect_over(&self, stream: TcpStream, query: &str) -> Client {
+        let url = format!("ws://{}/ws?{query}", stream.peer_addr().expect("a replica"));
+        let (socket, _) = tokio_tungstenite::client_async(url, stream).await.expect("a handshake");
+        Client { socket, contract: Contract::default(), waiting: VecDeque::new() }
     }
 }
 
 /// A client as a person would use it.
 pub(crate) struct Client {
     pub(crate) socket: WebSocketStream<TcpStream>,
+    pub(crate) contract: Contract,
+    /// Frames that came in one text with those before.
+    waiting: VecDeque<Value>,
 }
 
 impl Client {
     pub(crate) async fn say(&mut self, text: &str) {
+        self.contract.sends(text);
         self.socket.send(Message::text(text)).await.expect("sent");
     }
 
@@ -107,15 +128,23 @@ impl Client {
         self.say(&frame.to_string()).await;
     }
 
-    /// The next frame, whatever it is.
-    pub(crate) async fn next(&mut self) -> Value {
+    /// The frames of the next text: one, or several for a client that asks for batches.
+    pub(crate) async fn batch(&mut self) -> Vec<Value> {
         loop {
             match tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a frame in time") {
-                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).expect("JSON"),
+                Some(Ok(Message::Text(text))) => return self.contract.hears(&text),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 other => panic!("expected a frame, got {other:?}"),
             }
         }
+    }
+
+    /// The next frame, whatever it is.
+    pub(crate) async fn next(&mut self) -> Value {
+        while self.waiting.is_empty() {
+            self.waiting = self.batch().await.into();
+        }
+        self.waiting.pop_front().expect("a frame")
     }
 
     /// The next frame, which must be of this type.
@@ -140,6 +169,7 @@ impl Client {
         loop {
             match tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a close in time") {
                 Some(Ok(Message::Close(Some(frame)))) => return frame,
+                Some(Ok(Message::Text(text))) => drop(self.contract.hears(&text)),
                 Some(Ok(_)) => {}
                 other => panic!("expected a close frame, got {other:?}"),
             }
