@@ -94,7 +94,8 @@ test('a replica is killed while both write: nothing is lost on screen and nothin
 });
 
 test('in airplane mode what is written waits, goes out once, in order', async (t) => {
-  const { url, client } = await allInOne(t);
+  // Nothing comes by itself whose absence could be noticed: it is the browser that says that its network is gone.
+  const { url, client } = await allInOne(t, ['chat.heartbeat_s=3600', 'chat.silence_s=7200']);
   const chromium = await browser(t);
   const ada = await person(t, chromium, url, { user: 'ada' });
   const bob = await person(t, chromium, url, { user: 'bob' });
@@ -106,11 +107,11 @@ test('in airplane mode what is written waits, goes out once, in order', async (t
   const field = ada.page.getByRole('textbox', { name: 'Message to lobby' });
   await field.pressSequentially('in the mid');
   await ada.context.setOffline(true);
+  await ada.page.getByText('Reconnecting…').waitFor();
   await field.pressSequentially('dle of typing');
   await ada.page.keyboard.press('Enter');
   await ada.say('and another');
   await until('both wait', async () => (await ada.page.getByRole('img', { name: 'Waiting to be sent' }).count()) === 2);
-  await ada.page.getByText('Reconnecting…').waitFor();
   await bob.say('are you there?');
 
   await ada.context.setOffline(false);

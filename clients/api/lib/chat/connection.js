@@ -4,6 +4,7 @@ import { backoff, within } from '../backoff.js';
 import { createEmitter } from '../emitter.js';
 import { SuperAppError, aborted } from '../errors.js';
 import { onAbort } from '../signals.js';
+import { onNetwork } from '../network.js';
 import { createLog } from './log.js';
 import { createOutbox } from './outbox.js';
 import { createReads } from './reads.js';
@@ -208,18 +209,21 @@ export function createConnection({ user, base, WebSocket, clock, storage, answer
     tell({ status: 'closed', reason: error.message });
   }
 
-  /** The network is back, or the app is in front again: no use in waiting any longer. */
+  /** The app is in front again, or the network is back: no use in waiting any longer. */
   function wake() {
     attempt = 0;
     if (socket) socket.probe();
     else if (!closed && status.status === 'offline') open();
   }
 
-  const forgets = [onAbort(signal, () => close(aborted(signal?.reason)))];
-  if (typeof globalThis.addEventListener === 'function') {
-    globalThis.addEventListener('online', wake);
-    forgets.push(() => globalThis.removeEventListener('online', wake));
+  /** What was begun without a network may hang until long after. */
+  function networkBack() {
+    if (status.status === 'connecting') socket?.fail('the network is back');
+    wake();
   }
+
+  const forgets = [onAbort(signal, () => close(aborted(signal?.reason)))];
+  forgets.push(onNetwork({ lost: () => socket?.fail('there is no network'), back: networkBack }));
   const forget = () => forgets.forEach((each) => each());
 
   // Rooms that are entered in the same breath go into the first connection.

@@ -99,8 +99,10 @@ export function openSocket({ url, WebSocket, clock, answerMs, onFrame, onEnd }) 
 
   return {
     send,
-    /** Asks whether the server is there; if it is not, the socket ends. */
-    probe: () => send({ type: 'ping' }),
+    /** Asks whether the server is there; if it is not, the socket ends. One that is being opened waits for an answer already. */
+    probe: () => socket?.readyState === 1 && send({ type: 'ping' }),
+    /** It is known to be lost, whatever the platform still believes. @param {string} reason */
+    fail: (reason) => end({ code: 1006, reason }),
     close: () => end({ code: 1000, reason: 'closed' }),
   };
 }

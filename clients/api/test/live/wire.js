@@ -73,6 +73,10 @@ export async function layWire(t, url) {
       state = 'held';
       pairs.forEach(({ near, far }) => (near.pause(), far.pause()));
     },
+    /** As with another network: what comes now goes through, what is held stays so. */
+    replace() {
+      state = 'whole';
+    },
     mend() {
       state = 'whole';
       pairs.forEach(({ near, far }) => (near.resume(), far.resume()));
