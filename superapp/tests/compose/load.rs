@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 
 use crate::project::Project;
 
-/// Who asks at the same time.
-const ASKERS: usize = 8;
+/// Who asks at the same time: as many as `oha` has connections where one does not say how many.
+const ASKERS: usize = 50;
 
 pub(crate) struct Load {
     is_over: Arc<AtomicBool>,
