@@ -44,10 +44,13 @@ mod tests {
 
     #[test]
     fn one_that_computes_is_busy_and_one_that_waits_is_not() {
-        let until = |ends: Instant| while Instant::now() < ends {};
+        let compute = |ends: Instant| while Instant::now() < ends {};
         is_worker_busy(0.5);
-        until(Instant::now() + Duration::from_millis(50));
-        assert!(is_worker_busy(0.5));
+        // A machine whose host gives it no time for a moment has not computed in it.
+        assert!((0..100).any(|_| {
+            compute(Instant::now() + Duration::from_millis(50));
+            is_worker_busy(0.5)
+        }));
         let (_sender, receiver) = std::sync::mpsc::channel::<()>();
         receiver.recv_timeout(Duration::from_millis(200)).unwrap_err();
         assert!(!is_worker_busy(0.8));
