@@ -1,25 +1,28 @@
 // What went wrong, in words for people; dates and numbers as they are read here.
 
-/** A title and a detail for an error, whatever it is. */
+/** A title, a detail and an icon for an error, whatever it is. What is `final` is not worth another try. */
 export function explain(error) {
   const detail = error?.message ?? String(error);
   switch (error?.code) {
     case 'network':
-      return { title: 'Cannot reach the server', detail: 'Nothing answers at its address. Check your connection, or the address in Settings.' };
+      return { icon: 'cloud-offline', title: 'Cannot reach the server', detail: 'Nothing answers at its address. Check your connection, or the address in Settings.' };
     case 'timeout':
-      return { title: 'The server takes too long', detail: 'It may be busy. Try again in a moment.' };
+      return { icon: 'hourglass-outline', title: 'The server takes too long', detail: 'It may be busy. Try again in a moment.' };
     case 'not_superapp':
-      return { title: 'Something else answers there', detail: 'The address belongs to another kind of server. Check it in Settings.' };
+      return { icon: 'help-circle', title: 'Something else answers there', detail: 'The address belongs to another kind of server. Check it in Settings.' };
     case 'invalid_argument':
-      return { title: 'That is no address', detail: 'It should look like http://localhost:8080.' };
+      return { icon: 'help-circle', title: 'That is no address', detail: 'It should look like http://localhost:8080.' };
     case 'user_not_found':
-      return { title: 'This person is gone', detail: 'Somebody has deleted the account.' };
+      return { icon: 'person-remove', title: 'This person is gone', detail: 'Somebody has deleted the account.', final: true };
     case 'rate_limited':
     case 'overloaded':
     case 'unavailable':
-      return { title: 'The server is busy', detail: 'It could not do this right now. Try again in a moment.' };
+      return { icon: 'hourglass-outline', title: 'The server is busy', detail: 'It could not do this right now. Try again in a moment.' };
+    case 'text_too_long':
+    case 'frame_too_large':
+      return { icon: 'alert-circle', title: 'The message is too long', detail: 'It is too long: send it in parts.', final: true };
     default:
-      return { title: 'That did not work', detail };
+      return { icon: 'alert-circle', title: 'That did not work', detail: sentence(detail) };
   }
 }
 
@@ -55,5 +58,8 @@ export function duration(seconds) {
 }
 
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
+
+/** What a server says in small letters, as a sentence. */
+export const sentence = (words) => words && words[0].toUpperCase() + words.slice(1) + (/[.!?…]$/.test(words) ? '' : '.');
 
 const startOfDay = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();

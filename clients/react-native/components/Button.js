@@ -5,11 +5,11 @@ import { styled, useColors } from '../theme/theme';
 import Icon from './Icon';
 import Text from './Text';
 
-/** `kind` is primary, plain, danger or quiet. */
+/** `kind` is primary, plain, danger (does it), risky (leads there) or quiet. */
 export default function Button({ title, icon, kind = 'plain', busy = false, disabled = false, onPress, style, ...rest }) {
   const styles = useStyles();
   const colors = useColors();
-  const tone = { primary: 'onPrimary', danger: 'onFail', plain: 'text', quiet: 'primary' }[kind];
+  const tone = disabled ? 'muted' : { primary: 'onPrimary', danger: 'onFail', plain: 'text', risky: 'fail', quiet: 'primary' }[kind];
   const isOff = disabled || busy;
   return (
     <Pressable
@@ -19,7 +19,7 @@ export default function Button({ title, icon, kind = 'plain', busy = false, disa
       aria-busy={busy}
       disabled={isOff}
       onPress={onPress}
-      style={({ pressed, hovered }) => [styles.button, styles[kind], (pressed || hovered) && styles.touched, isOff && styles.off, style]}
+      style={({ pressed, hovered }) => [styles.button, styles[kind], (pressed || hovered) && styles.touched, busy && styles.busy, disabled && styles.off, style]}
       {...rest}
     >
       {busy ? <ActivityIndicator size="small" color={colors[tone]} /> : icon && <Icon name={icon} size={18} tone={tone} />}
@@ -43,7 +43,9 @@ const useStyles = styled((colors) => ({
   primary: { backgroundColor: colors.primary },
   danger: { backgroundColor: colors.fail },
   plain: { backgroundColor: colors.surface, borderWidth: 1, borderColor: colors.border },
+  risky: { backgroundColor: colors.surface, borderWidth: 1, borderColor: colors.border },
   quiet: { backgroundColor: 'transparent' },
   touched: { opacity: 0.85 },
-  off: { opacity: 0.5 },
+  busy: { opacity: 0.6 },
+  off: { backgroundColor: colors.sunken },
 }));

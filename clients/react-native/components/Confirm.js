@@ -1,18 +1,21 @@
-import { Modal, Pressable, View } from 'react-native';
+import { Modal, Platform, Pressable, View } from 'react-native';
 
 import { radius, space } from '../theme/tokens';
 import { styled } from '../theme/theme';
 import Button from './Button';
 import Text from './Text';
 
+/** On the web the modal is a dialog itself, and would be one around another. */
+const dialog = (title) => (Platform.OS === 'web' ? {} : { role: 'dialog', 'aria-modal': true, 'aria-label': title });
+
 /** Asks before something that cannot be undone. */
 export default function Confirm({ visible, title, children, action, busy, onConfirm, onCancel }) {
   const styles = useStyles();
   return (
-    <Modal visible={visible} transparent animationType="fade" onRequestClose={onCancel}>
+    <Modal aria-label={title} visible={visible} transparent animationType="fade" onRequestClose={onCancel}>
       <View style={styles.shade}>
         <Pressable aria-hidden style={styles.outside} onPress={onCancel} />
-        <View role="dialog" aria-modal aria-label={title} style={styles.dialog}>
+        <View {...dialog(title)} style={styles.dialog}>
           <Text kind="heading">{title}</Text>
           <Text tone="muted">{children}</Text>
           <View style={styles.buttons}>

@@ -3,9 +3,9 @@ import EmptyState from './EmptyState';
 
 /** Something could not be loaded. */
 export default function ErrorState({ error, onRetry }) {
-  const { title, detail } = explain(error);
+  const { title, detail, icon, final } = explain(error);
   return (
-    <EmptyState icon="cloud-offline" title={title} tone="fail" action="Try again" onAction={onRetry}>
+    <EmptyState icon={icon} title={title} tone="fail" action={final ? undefined : 'Try again'} onAction={onRetry}>
       {detail}
     </EmptyState>
   );

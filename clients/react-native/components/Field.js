@@ -2,7 +2,7 @@ import { useId, useState } from 'react';
 import { TextInput, View } from 'react-native';
 
 import { radius, space, text } from '../theme/tokens';
-import { styled, useColors } from '../theme/theme';
+import { focusRing, styled, useColors } from '../theme/theme';
 import Text from './Text';
 
 /** A labelled input, with what is wrong with it, or a hint, below. */
@@ -52,6 +52,6 @@ const useStyles = styled((colors) => ({
     color: colors.text,
     outlineStyle: 'none',
   },
-  focused: { borderColor: colors.primary, boxShadow: `0 0 0 3px ${colors.primarySoft}` },
+  focused: focusRing(colors),
   wrong: { borderColor: colors.fail },
 }));

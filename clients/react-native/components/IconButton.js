@@ -18,11 +18,11 @@ export default function IconButton({ icon, label, tone = 'text', filled = false,
         styles.button,
         filled && styles.filled,
         (pressed || hovered) && (filled ? styles.faded : styles.touched),
-        disabled && styles.off,
+        disabled && filled && styles.off,
         style,
       ]}
     >
-      <Icon name={icon} size={22} tone={filled ? 'onPrimary' : tone} />
+      <Icon name={icon} size={22} tone={disabled ? 'muted' : filled ? 'onPrimary' : tone} />
     </Pressable>
   );
 }
@@ -32,5 +32,5 @@ const useStyles = styled((colors) => ({
   filled: { backgroundColor: colors.primary },
   touched: { backgroundColor: colors.sunken },
   faded: { opacity: 0.85 },
-  off: { opacity: 0.4 },
+  off: { backgroundColor: colors.sunken },
 }));

@@ -44,7 +44,7 @@ export default function Sidebar({ unread }) {
         })}
       </View>
       <Pressable role="button" aria-label="Who I am" style={styles.me} onPress={() => go({ tab: 'settings', open: undefined })}>
-        <Avatar name={user || '?'} size={36} />
+        {user ? <Avatar name={user} size={36} /> : <Icon name="person-circle-outline" size={36} />}
         <View style={styles.title}>
           <Text kind="label" numberOfLines={1}>
             {user || 'No name yet'}

@@ -30,9 +30,11 @@ export default function TabBar({ unread }) {
           >
             <View style={[styles.icon, isSelected && styles.selected]}>
               <Icon name={isSelected ? icon : `${icon}-outline`} size={22} tone={isSelected ? 'primary' : 'muted'} />
-              <View style={styles.badge}>
-                <Badge count={count} />
-              </View>
+              {count > 0 && (
+                <View style={styles.badge}>
+                  <Badge count={count} />
+                </View>
+              )}
             </View>
             <Text kind="tiny" tone={isSelected ? 'primary' : 'muted'} numberOfLines={1}>
               {title}
@@ -49,5 +51,6 @@ const useStyles = styled((colors) => ({
   tab: { flex: 1, alignItems: 'center', gap: 2, minHeight: 48 },
   icon: { width: 56, height: 30, borderRadius: radius.round, alignItems: 'center', justifyContent: 'center' },
   selected: { backgroundColor: colors.primarySoft },
-  badge: { position: 'absolute', top: -4, left: 32 },
+  // Its rim keeps it apart from the icon, which has its colour when selected.
+  badge: { position: 'absolute', top: -6, left: 34, borderWidth: 2, borderColor: colors.surface, borderRadius: radius.round },
 }));

@@ -7,7 +7,7 @@ import EmptyState from '../components/EmptyState';
 import ErrorState from '../components/ErrorState';
 import Notice from '../components/Notice';
 import Screen from '../components/Screen';
-import Scroll from '../components/Scroll';
+import Scroll, { COLUMN } from '../components/Scroll';
 import Skeleton from '../components/Skeleton';
 import Text from '../components/Text';
 import { useClient } from '../state/client';
@@ -24,14 +24,14 @@ export default function AnalyticsScreen() {
   const client = useClient();
   const { data, error, at, isRefreshing, refresh } = useLoad(useCallback((options) => client.analytics.summary(options), [client]), { everyMs: EVERY_MS });
   if (!data) {
-    return <Screen title="Analytics">{error ? <ErrorState error={error} onRetry={refresh} /> : <Skeleton />}</Screen>;
+    return <Screen title="Analytics" column={COLUMN}>{error ? <ErrorState error={error} onRetry={refresh} /> : <Skeleton />}</Screen>;
   }
   const { totals, last_minutes: minutes, hot } = data;
   const names = Object.entries(totals.by_name).sort(([, a], [, b]) => b - a);
   const recent = minutes.reduce((sum, { count }) => sum + count, 0);
   const busiest = minutes.reduce((most, each) => (each.count > most.count ? each : most), minutes[0]);
   return (
-    <Screen title="Analytics">
+    <Screen title="Analytics" column={COLUMN}>
       <Scroll isRefreshing={isRefreshing} onRefresh={refresh}>
         {error && (
           <Notice tone="fail" title={explain(error).title}>

@@ -7,7 +7,7 @@ import Icon from '../components/Icon';
 import Text from '../components/Text';
 import { space } from '../theme/tokens';
 import { styled } from '../theme/theme';
-import { clockTime } from '../words';
+import { clockTime, explain } from '../words';
 
 const MARKS = {
   sent: { icon: 'checkmark', label: 'Sent' },
@@ -18,7 +18,8 @@ const MARKS = {
 /** One message: one's own at the right, with a mark that says whether the server has it. */
 function Bubble({ id, user, text, at, state, error, isMine, isFirst, isLast, onDismiss }) {
   const styles = useStyles();
-  const tone = isMine ? 'onPrimary' : 'text';
+  // What the server does not have yet does not look as if it did.
+  const tone = isMine && state === 'sent' ? 'onPrimary' : 'text';
   const mark = MARKS[state];
   return (
     <View style={[styles.line, isMine && styles.right, isFirst && styles.first]}>
@@ -29,24 +30,24 @@ function Bubble({ id, user, text, at, state, error, isMine, isFirst, isLast, onD
             {user}
           </Text>
         )}
-        <View style={[styles.bubble, isMine ? styles.mine : styles.theirs, isLast && (isMine ? styles.mineLast : styles.theirsLast), state !== 'sent' && styles.pale]}>
+        <View style={[styles.bubble, isMine ? styles.mine : styles.theirs, isLast && (isMine ? styles.mineLast : styles.theirsLast), styles[state]]}>
           <Text tone={tone} selectable testID="text" style={styles.text}>
             {text}
           </Text>
           <View style={styles.foot}>
-            <Text kind="tiny" tone={isMine ? tone : 'muted'} style={isMine && styles.faint}>
+            <Text kind="tiny" tone={tone === 'onPrimary' ? tone : 'muted'}>
               {clockTime(at)}
             </Text>
             {isMine && (
               <View role="img" aria-label={mark.label}>
-                <Icon name={mark.icon} size={13} tone={tone} />
+                <Icon name={mark.icon} size={13} tone={state === 'refused' ? 'fail' : tone} />
               </View>
             )}
           </View>
         </View>
         {state === 'refused' && (
-          <View role="alert" style={styles.refused}>
-            <Text kind="small" tone="fail" style={styles.why}>{`Not sent: ${error.message}`}</Text>
+          <View role="alert" style={styles.below}>
+            <Text kind="small" tone="fail" style={styles.why}>{`Not sent. ${explain(error).detail}`}</Text>
             <Button title="Remove" kind="quiet" onPress={() => onDismiss(id)} />
           </View>
         )}
@@ -69,10 +70,10 @@ const useStyles = styled((colors) => ({
   theirs: { backgroundColor: colors.surface, borderWidth: 1, borderColor: colors.border },
   mineLast: { borderBottomRightRadius: 6 },
   theirsLast: { borderBottomLeftRadius: 6 },
-  pale: { opacity: 0.65 },
+  waiting: { backgroundColor: colors.primarySoft, borderWidth: 1, borderColor: colors.primary, borderStyle: 'dashed' },
+  refused: { backgroundColor: colors.failSoft, borderWidth: 1, borderColor: colors.fail },
   text: { overflowWrap: 'anywhere' },
   foot: { flexDirection: 'row', alignItems: 'center', alignSelf: 'flex-end', gap: 3, marginTop: 1 },
-  faint: { opacity: 0.85 },
-  refused: { flexDirection: 'row', alignItems: 'center', gap: space.s, maxWidth: 560 },
+  below: { flexDirection: 'row', alignItems: 'center', gap: space.s, maxWidth: 560 },
   why: { flexShrink: 1 },
 }));

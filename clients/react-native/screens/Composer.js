@@ -4,7 +4,7 @@ import { useSafeAreaInsets } from 'react-native-safe-area-context';
 
 import IconButton from '../components/IconButton';
 import { radius, space, text as sizes } from '../theme/tokens';
-import { styled, useColors, useIsWide } from '../theme/theme';
+import { focusRing, styled, useColors, useIsWide } from '../theme/theme';
 
 const HEIGHT_MIN = 44;
 const HEIGHT_MAX = 140;
@@ -17,6 +17,7 @@ export default function Composer({ room, disabled, onSend }) {
   const { bottom } = useSafeAreaInsets();
   const [text, setText] = useState('');
   const [height, setHeight] = useState(HEIGHT_MIN);
+  const [isFocused, setFocused] = useState(false);
 
   const isEmpty = text.trim() === '';
   const send = () => {
@@ -42,8 +43,10 @@ export default function Composer({ room, disabled, onSend }) {
         value={text}
         onChangeText={setText}
         onKeyPress={press}
+        onFocus={() => setFocused(true)}
+        onBlur={() => setFocused(false)}
         onContentSizeChange={({ nativeEvent }) => setHeight(Math.min(HEIGHT_MAX, Math.max(HEIGHT_MIN, nativeEvent.contentSize.height)))}
-        style={[styles.input, Platform.OS === 'web' && { height }]}
+        style={[styles.input, isFocused && styles.focused, Platform.OS === 'web' && { height }]}
       />
       <IconButton icon="arrow-up" label="Send" filled disabled={isEmpty || disabled} onPress={send} />
     </View>
@@ -67,10 +70,13 @@ const useStyles = styled((colors) => ({
     minHeight: HEIGHT_MIN,
     maxHeight: HEIGHT_MAX,
     paddingHorizontal: space.l,
-    paddingVertical: 11,
+    paddingVertical: 10,
     borderRadius: 22,
+    borderWidth: 1,
+    borderColor: colors.sunken,
     backgroundColor: colors.sunken,
     color: colors.text,
     outlineStyle: 'none',
   },
+  focused: focusRing(colors),
 }));

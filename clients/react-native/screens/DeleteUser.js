@@ -38,7 +38,7 @@ export default function DeleteUser({ user, onDeleted, onReload }) {
           {isConflict ? 'This person was changed meanwhile. Look again before you delete.' : explain(error).detail}
         </Notice>
       )}
-      <Button title="Delete this person" icon="trash-outline" onPress={() => setAsking(true)} />
+      <Button kind="risky" title="Delete this person" icon="trash-outline" onPress={() => setAsking(true)} />
       <Confirm visible={isAsking} title={`Delete ${user.name}?`} action="Delete" busy={isBusy} onConfirm={confirm} onCancel={() => setAsking(false)}>
         The account is removed for good. What was said in chat stays.
       </Confirm>

@@ -6,7 +6,7 @@ import ErrorState from '../components/ErrorState';
 import Icon from '../components/Icon';
 import Notice from '../components/Notice';
 import Screen from '../components/Screen';
-import Scroll from '../components/Scroll';
+import Scroll, { COLUMN } from '../components/Scroll';
 import Skeleton from '../components/Skeleton';
 import StatusPill from '../components/StatusPill';
 import Text from '../components/Text';
@@ -30,7 +30,7 @@ export default function HealthScreen() {
   const { data, error, at, isRefreshing, refresh } = useLoad(useCallback((options) => client.health(options), [client]), { everyMs: EVERY_MS });
   const latencies = useLatencies(data, at);
   return (
-    <Screen title="Health">
+    <Screen title="Health" column={COLUMN}>
       {!data && !error && <Skeleton />}
       {!data && error && <ErrorState error={error} onRetry={refresh} />}
       {data && (
@@ -69,7 +69,7 @@ function useLatencies(data, at) {
     if (!data) return;
     const replicas = Object.values(data.services).flatMap((service) => service.replicas);
     setLatencies((before) =>
-      Object.fromEntries(replicas.map(({ address, latency_ms: ms }) => [address, [...(before[address] ?? []), ms ?? 0].slice(-LOOKS)])),
+      Object.fromEntries(replicas.map(({ address, status, latency_ms: ms = 0 }) => [address, [...(before[address] ?? []), status === 'fail' ? 0 : ms].slice(-LOOKS)])),
     );
   }, [data, at]);
   return latencies;

@@ -21,7 +21,7 @@ export default function NameScreen() {
   };
   return (
     <Screen title="Chat">
-      <Scroll contentStyle={{ maxWidth: 480, justifyContent: 'center' }}>
+      <Scroll column={480} contentStyle={{ justifyContent: 'center' }}>
         <Card title="What shall others call you?">
           <Text tone="muted">This name stands beside what you say. You can change it in Settings.</Text>
           <Field label="Your name" placeholder="ada" value={text} onChangeText={setText} error={error} autoCapitalize="none" autoCorrect={false} autoFocus onSubmitEditing={submit} />

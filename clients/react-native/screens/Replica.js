@@ -5,7 +5,7 @@ import Icon from '../components/Icon';
 import Text from '../components/Text';
 import { space } from '../theme/tokens';
 import { styled } from '../theme/theme';
-import { plural } from '../words';
+import { plural, sentence } from '../words';
 
 /** Looks that its small chart shows. */
 export const LOOKS = 24;
@@ -17,6 +17,7 @@ const WORDS = { pass: 'healthy', warn: 'degraded', fail: 'down' };
 export default function Replica({ address, status, latency_ms: latency, sockets, checks = {}, error, latencies, isFirst }) {
   const styles = useStyles();
   const parts = Object.entries(checks);
+  const isDown = status === 'fail';
   return (
     <View role="group" aria-label={`${address}, ${WORDS[status]}`} style={[styles.replica, !isFirst && styles.line]}>
       <View style={styles.row}>
@@ -28,20 +29,20 @@ export default function Replica({ address, status, latency_ms: latency, sockets,
           <Bars values={latencies} count={LOOKS} height={20} tone="quiet" label="How long its last answers took" />
         </View>
         <Text kind="label" style={styles.latency}>
-          {latency === undefined ? '–' : `${latency.toFixed(1)} ms`}
+          {isDown || latency === undefined ? '–' : `${latency.toFixed(1)} ms`}
         </Text>
       </View>
-      {(parts.length > 0 || sockets !== undefined) && (
+      {(parts.length > 0 || (sockets !== undefined && !isDown)) && (
         <View style={styles.parts}>
           {parts.map(([name, check]) => (
             <Part key={name} icon={ICONS[check.status]} tone={check.status} words={check.detail ? `${name}: ${check.detail}` : name} />
           ))}
-          {sockets !== undefined && <Part icon="link" tone="muted" words={plural(sockets, 'socket')} />}
+          {sockets !== undefined && !isDown && <Part icon="link" tone="muted" words={plural(sockets, 'socket')} />}
         </View>
       )}
       {error && (
-        <Text kind="small" tone="fail">
-          {error}
+        <Text kind="small" tone="fail" style={styles.error}>
+          {sentence(error)}
         </Text>
       )}
     </View>
@@ -68,5 +69,6 @@ const useStyles = styled((colors) => ({
   chart: { width: 84 },
   latency: { minWidth: 64, textAlign: 'right', fontVariant: ['tabular-nums'] },
   parts: { flexDirection: 'row', flexWrap: 'wrap', gap: space.m, paddingLeft: 26 },
+  error: { paddingLeft: 26 },
   part: { flexDirection: 'row', alignItems: 'center', gap: space.xs },
 }));

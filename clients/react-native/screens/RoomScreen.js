@@ -9,6 +9,7 @@ import Skeleton from '../components/Skeleton';
 import Text from '../components/Text';
 import { useIsActive } from '../navigation/Navigation';
 import { useChat } from '../state/chat';
+import { useRooms } from '../state/rooms';
 import { useIsFront } from '../state/useIsFront';
 import { useRoom } from '../state/useRoom';
 import Composer from './Composer';
@@ -26,6 +27,12 @@ export default function RoomScreen({ name, onBack }) {
   useEffect(() => {
     if (connection && isActive && isFront && seen !== undefined) connection.room(name).markRead(seen);
   }, [connection, name, seen, isActive, isFront]);
+
+  const { saw } = useRooms();
+  const newest = messages.at(-1);
+  useEffect(() => {
+    if (newest) saw(newest);
+  }, [newest, saw]);
 
   const own = useMemo(() => waiting.filter(({ room }) => room === name), [waiting, name]);
   const failed = useMemo(() => refused.filter(({ room }) => room === name), [refused, name]);
@@ -56,7 +63,8 @@ export default function RoomScreen({ name, onBack }) {
               me={connection?.user}
               isLoading={isLoading}
               isFirstKnown={isFirstKnown}
-              error={error}
+              // While there is no connection the banner says so, and afterwards it is loaded by itself.
+              error={status.status === 'online' ? error : undefined}
               onOlder={older}
               onRetry={retry}
               onDismiss={dismiss}

@@ -4,7 +4,6 @@ import { FlatList, View } from 'react-native';
 import Avatar from '../components/Avatar';
 import Badge from '../components/Badge';
 import Button from '../components/Button';
-import ErrorState from '../components/ErrorState';
 import Field from '../components/Field';
 import IconButton from '../components/IconButton';
 import Row from '../components/Row';
@@ -41,7 +40,6 @@ export default function RoomsPane({ open, onOpen }) {
       {!(isWide && open) && <ConnectionBanner />}
       {isAdding && <NewRoom onEnter={enter} />}
       {isLoading && <Skeleton />}
-      {error && rooms.length === 0 && <ErrorState error={error} onRetry={refresh} />}
       {!isLoading && (
         <FlatList
           data={rooms}
@@ -52,7 +50,7 @@ export default function RoomsPane({ open, onOpen }) {
           refreshing={isRefreshing}
           onRefresh={pull}
           renderItem={({ item }) => (
-            <Room {...item} isOpen={item.room === open} waiting={waiting.filter(({ room }) => room === item.room).length} onPress={() => enter(item.room)} />
+            <Room {...item} isKnown={!error} isOpen={item.room === open} waiting={waiting.filter(({ room }) => room === item.room).length} onPress={() => enter(item.room)} />
           )}
         />
       )}
@@ -60,9 +58,9 @@ export default function RoomsPane({ open, onOpen }) {
   );
 }
 
-function Room({ room, head, last, lastAt, unread, waiting, isOpen, onPress }) {
+function Room({ room, head, last, lastAt, unread, waiting, isKnown, isOpen, onPress }) {
   const styles = useStyles();
-  const preview = last ? `${last.user}: ${last.text}` : head > 0 ? plural(head, 'message') : 'Nobody has said anything yet';
+  const preview = last ? `${last.user}: ${last.text}` : head > 0 ? plural(head, 'message') : isKnown ? 'Nobody has said anything yet' : 'Not loaded yet';
   return (
     <Row label={`${room}, ${unread > 0 ? `${unread} unread` : 'nothing unread'}`} selected={isOpen} onPress={onPress}>
       <Avatar name={room} size={44} />

@@ -14,10 +14,13 @@ import { useSettings } from '../state/settings';
 import { space } from '../theme/tokens';
 import { explain, plural } from '../words';
 
+/** How wide a form is. */
+const WIDTH = 560;
+
 export default function SettingsScreen() {
   return (
-    <Screen title="Settings">
-      <Scroll contentStyle={{ maxWidth: 560 }}>
+    <Screen title="Settings" column={WIDTH}>
+      <Scroll column={WIDTH}>
         <Server />
         <Me />
       </Scroll>
@@ -26,6 +29,12 @@ export default function SettingsScreen() {
 }
 
 const HEALTH = { pass: 'Everything there is healthy.', warn: 'It serves, with less than it should have.', fail: 'It answers, but something there is down.' };
+
+/** Here one need not be sent to the settings. */
+const WRONG = {
+  network: 'Nothing answers at this address. Is it right, and is the server running?',
+  not_superapp: 'The address belongs to another kind of server.',
+};
 
 /** Asks a server how it is; what is found out is a notice. */
 async function look(url) {
@@ -39,7 +48,8 @@ async function look(url) {
       detail: `${HEALTH[status]} Version ${version}, ${plural(replicas, 'replica')}, answered within ${Date.now() - started} ms.`,
     };
   } catch (error) {
-    return { tone: 'fail', error, ...explain(error) };
+    const { title, detail } = explain(error);
+    return { tone: 'fail', error, title, detail: WRONG[error.code] ?? detail };
   }
 }
 

@@ -22,7 +22,7 @@ export default function UserScreen({ id, onBack, onCreated, onChanged, onDeleted
       {!isNew && !user && !error && <Skeleton rows={2} />}
       {!user && error && <ErrorState error={error} onRetry={load} />}
       {(isNew || user) && (
-        <Scroll contentStyle={{ maxWidth: 560 }}>
+        <Scroll column={560}>
           {user && (
             <View style={{ alignItems: 'center', gap: space.s, paddingVertical: space.m }}>
               <Avatar name={user.name} size={84} />

@@ -1,3 +1,4 @@
+import { useState } from 'react';
 import { ActivityIndicator, FlatList, TextInput, View } from 'react-native';
 
 import Avatar from '../components/Avatar';
@@ -12,7 +13,7 @@ import Screen from '../components/Screen';
 import Skeleton from '../components/Skeleton';
 import Text from '../components/Text';
 import { radius, space, text as sizes } from '../theme/tokens';
-import { styled, useColors } from '../theme/theme';
+import { focusRing, styled, useColors } from '../theme/theme';
 import { explain } from '../words';
 
 /** Everybody, newest first, or those who match; more come as one scrolls down. */
@@ -20,9 +21,10 @@ export default function UsersPane({ users, isLoading, error, isRefreshing, more,
   const styles = useStyles();
   const colors = useColors();
   const isEmpty = users.length === 0;
+  const [isFocused, setFocused] = useState(false);
   return (
     <Screen title="People" actions={<IconButton icon="person-add" label="New person" tone="primary" onPress={onNew} />}>
-      <View style={styles.search}>
+      <View style={[styles.search, isFocused && styles.focused]}>
         <Icon name="search" size={18} />
         <TextInput
           role="searchbox"
@@ -32,6 +34,8 @@ export default function UsersPane({ users, isLoading, error, isRefreshing, more,
           selectionColor={colors.primary}
           value={text}
           onChangeText={onText}
+          onFocus={() => setFocused(true)}
+          onBlur={() => setFocused(false)}
           autoCapitalize="none"
           autoCorrect={false}
           style={styles.input}
@@ -106,9 +110,12 @@ const useStyles = styled((colors) => ({
     marginBottom: space.s,
     paddingLeft: space.m,
     borderRadius: radius.m,
+    borderWidth: 1,
+    borderColor: colors.sunken,
     backgroundColor: colors.sunken,
   },
-  input: { ...sizes.body, lineHeight: undefined, flex: 1, height: 44, color: colors.text, outlineStyle: 'none' },
+  input: { ...sizes.body, lineHeight: undefined, flex: 1, height: 42, color: colors.text, outlineStyle: 'none' },
+  focused: focusRing(colors),
   clear: { width: 40 },
   list: { paddingBottom: space.l, gap: 2 },
   foot: { margin: space.l },

@@ -36,9 +36,12 @@ export default function UsersScreen({ open }) {
         )
       }
       nothing={
-        <EmptyState icon="person-circle-outline" title="Choose somebody" action="New person" onAction={() => show(NEW)}>
-          Or create an account for somebody new.
-        </EmptyState>
+        // Where there is nobody to choose, the list says so.
+        list.users.length > 0 && (
+          <EmptyState icon="person-circle-outline" title="Choose somebody" action="New person" onAction={() => show(NEW)}>
+            Or create an account for somebody new.
+          </EmptyState>
+        )
       }
     />
   );

@@ -63,6 +63,16 @@ export function RoomsProvider({ children }) {
     [connection],
   );
 
+  /** An open room may have been entered before this list, from its newest message on: its list knows what that was. */
+  const saw = useCallback(
+    (last) =>
+      setLive((before) => {
+        const { [last.room]: room = {} } = before;
+        return room.last?.seq >= last.seq ? before : { ...before, [last.room]: { ...room, last, head: Math.max(last.seq, room.head ?? 0) } };
+      }),
+    [],
+  );
+
   const names = useMemo(() => [...new Set([LOBBY, ...(listed ?? []).map(({ room }) => room)])].slice(0, LIVE_MAX).sort().join(' '), [listed]);
   useEffect(() => {
     if (!connection || !listed) return undefined;
@@ -82,11 +92,11 @@ export function RoomsProvider({ children }) {
       })
       .sort((a, b) => (b.lastAt ?? '').localeCompare(a.lastAt ?? '') || a.room.localeCompare(b.room));
     const unread = rooms.reduce((sum, each) => sum + each.unread, 0);
-    return { rooms, unread, isLoading: listed === undefined && !error, error: listed ? undefined : error, refresh: look };
-  }, [listed, live, connection, error, look]);
+    return { rooms, unread, isLoading: listed === undefined && !error, error: listed ? undefined : error, refresh: look, saw };
+  }, [listed, live, connection, error, look, saw]);
 
   return <Rooms value={value}>{children}</Rooms>;
 }
 
-/** `rooms`, newest first; `unread` of all of them. */
+/** `rooms`, newest first; `unread` of all of them; `saw(message)` tells of one that is shown. */
 export const useRooms = () => use(Rooms);

@@ -20,7 +20,7 @@ const TALK = [
 
 const PLACES = [
   ['rooms', '/app/chat', (page) => page.getByRole('button', { name: /^lobby/ })],
-  ['room', '/app/chat/lobby', (page) => page.getByText('Ship it! 🚀').last()],
+  ['room', '/app/chat/lobby', (page) => page.getByText('Ship it! 🚀', { exact: true })],
   ['people', '/app/users', (page) => page.getByRole('button', { name: /^Ada Lovelace/ })],
   ['new-person', '/app/users/new', (page) => page.getByRole('button', { name: 'Create' })],
   ['health', '/app/health', (page) => page.getByText('All systems are healthy')],
@@ -43,9 +43,12 @@ test('every screen shows what is there', async (t) => {
       for (const [name, path, shown] of [...PLACES, ['person', `/app/users/${ada.id}`, (place) => place.getByText('Member since')]]) {
         await page.goto(url + path);
         await shown(page).waitFor();
+        // The list beside it says the same, also where the room was opened first.
+        if (name === 'room' && size === 'desktop') await page.getByText('alan: Ship it! 🚀', { exact: true }).waitFor();
         await page.evaluate(() => document.fonts.ready);
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
         assert.ok(overflow <= 0, `${name} is ${overflow} px wider than the ${size}`);
+        assert.equal(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme), 'light dark', 'scrollbars are dark where the rest is');
         await picture(page, `${size}-${colorScheme}-${name}`);
       }
       await context.close();

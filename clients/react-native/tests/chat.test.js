@@ -22,7 +22,7 @@ test('nobody chats without a name', async () => {
   await openApp({ server: url, tab: 'Chat' });
   fireEvent.changeText(await screen.findByLabelText('Your name', {}, PATIENCE), 'not a name');
   await user.press(screen.getByRole('button', { name: 'Start chatting' }));
-  expect(screen.getByText(/^Use 1 to 64 letters/)).toBeOnTheScreen();
+  expect(screen.getByText(/^Use letters a–z/)).toBeOnTheScreen();
   fireEvent.changeText(screen.getByLabelText('Your name'), 'ada');
   await user.press(screen.getByRole('button', { name: 'Start chatting' }));
   expect(await find('button', /^lobby/)).toBeOnTheScreen();
@@ -64,7 +64,7 @@ test('a message that the server does not take is shown with its reason', async (
   const { url } = await startSuperApp(['chat.text_bytes_max=20']);
   const say = await enterLobby(url);
   await say('this is longer than the twenty bytes that are allowed');
-  expect(await screen.findByText(/^Not sent: a message has at most 20 bytes/, {}, PATIENCE)).toBeOnTheScreen();
+  expect(await screen.findByText('Not sent. It is too long: send it in parts.', {}, PATIENCE)).toBeOnTheScreen();
   await userEvent.setup().press(screen.getByRole('button', { name: 'Remove' }));
   expect(screen.queryByText(/^Not sent/)).toBeNull();
 });

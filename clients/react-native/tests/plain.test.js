@@ -44,7 +44,8 @@ test('names are judged as the server judges them', () => {
   expect(chatName('Ada.L-1_x')).toBeUndefined();
   for (const name of ['', 'a b', 'ä', 'x'.repeat(65)]) expect(chatName(name)).toBeDefined();
   expect(roomName('team-1')).toBeUndefined();
-  expect(roomName('Team')).toBeDefined();
+  expect(roomName('...')).toBeUndefined();
+  for (const name of ['Team', '.', '..']) expect(roomName(name)).toBeDefined();
 });
 
 test('times are told in a few words', () => {

@@ -18,6 +18,9 @@ export function styled(make) {
   };
 }
 
+/** What shows where one types; a browser's own outline has corners that are not ours. */
+export const focusRing = (colors) => ({ borderColor: colors.primary, boxShadow: `0 0 0 1px ${colors.primary}` });
+
 const WIDE = 900;
 
 /** Whether there is room for two panes and a sidebar. */

@@ -257,7 +257,9 @@ export function createConnection({ user, base, WebSocket, clock, storage, answer
      */
     room(name, { after } = {}) {
       if (closed) throw closed;
-      if (!/^[a-z0-9._-]{1,64}$/.test(name)) throw new SuperAppError('invalid_room', "a room's name has 1 to 64 characters of a-z 0-9 . _ -");
+      if (!/^(?!\.{1,2}$)[a-z0-9._-]{1,64}$/.test(name)) {
+        throw new SuperAppError('invalid_room', "a room's name has 1 to 64 characters of a-z 0-9 . _ - and is not . or .. alone");
+      }
       const entered = rooms.get(name);
       if (entered) return entered.room;
       const fetchAfter = (/** @type {number} */ seq, /** @type {AbortSignal | undefined} */ stop) =>

@@ -74,7 +74,8 @@ test('a user or a room that cannot be is refused for good', async (t) => {
   await assert.rejects(room.messages().next(), withCode('invalid_user'));
   const ada = system.client().chat.connect({ user: 'ada' });
   t.after(() => ada.close());
-  assert.throws(() => ada.room('No Such Room'), withCode('invalid_room'));
+  for (const name of ['No Such Room', '.', '..', '']) assert.throws(() => ada.room(name), withCode('invalid_room'));
+  assert.equal((await ada.room('...').send('fine')).seq, 1);
 });
 
 test('a signal ends what it was given to, and no more', async (t) => {
