@@ -4,6 +4,12 @@ const { stdout, env } = process;
 // As agreed at no-color.org; into a file or a pipe goes text only.
 const hasColour = stdout.isTTY && !env.NO_COLOR && env.TERM !== 'dumb';
 
+// Whoever reads has seen enough: `npm run demo | head`.
+stdout.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
 /** @param {number} code */
 const paint = (code) => (/** @type {string} */ text) => (hasColour ? `\x1b[${code}m${text}\x1b[0m` : text);
 const bold = paint(1);

@@ -114,7 +114,7 @@ const useStyles = styled((colors) => ({
     borderColor: colors.sunken,
     backgroundColor: colors.sunken,
   },
-  input: { ...sizes.body, lineHeight: undefined, flex: 1, height: 42, color: colors.text, outlineStyle: 'none' },
+  input: { ...sizes.body, lineHeight: undefined, flex: 1, minWidth: 0, height: 42, color: colors.text, outlineStyle: 'none' },
   focused: focusRing(colors),
   clear: { width: 40 },
   list: { paddingBottom: space.l, gap: 2 },

@@ -38,6 +38,16 @@ test('it shows everything, as often as it is run', async (t) => {
   }
 });
 
+test('who reads only its beginning sees no trouble', async (t) => {
+  const system = await startSuperApp(t);
+  const [out, err] = await new Promise((resolve) => {
+    const command = ['-c', 'npm run --silent demo -- "$1" | head -n 2', 'sh', system.url];
+    execFile('sh', command, { cwd: folder }, (_, ...said) => resolve(said));
+  });
+  assert.match(out, /at http\S+: pass/);
+  assert.equal(err, '');
+});
+
 test('where nothing runs it says what to do', async (t) => {
   const system = await startSuperApp(t);
   const wire = await layWire(t, system.url);
