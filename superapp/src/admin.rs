@@ -1,5 +1,7 @@
 //! The port for operators: `/metrics`, `/clusters` and `/livez`, never on the public door.
 
+use std::time::Duration;
+
 use gateway::Gateway;
 use kit::http::{Config, any_of, page, serve};
 use tokio::net::TcpListener;
@@ -7,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::telemetry::metrics::Metrics;
 
 /// Few come here; a flood must not take the descriptors of those who are served.
-const LIMITS: Config = Config { header_timeout_s: 10, connections_max: 64 };
+const LIMITS: Config = Config { header_timeout_s: 10, connections_max: 64, stop_grace: Duration::ZERO };
 
 /// Shows the metrics on `listeners` until `shutdown`, and the clusters where there is a gateway.
 pub(crate) async fn run(

@@ -1,6 +1,7 @@
 //! Puts the parts together and starts them: backends first, then the door, which has looked at each before it opens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use gateway::{Gateway, Parts};
@@ -67,8 +68,14 @@ impl Running {
 }
 
 /// Starts the parts of `role`. When it returns, they answer.
-pub(super) async fn start(settings: Settings, role: Role, ports: Ports, stores: Stores, metrics: Metrics) -> anyhow::Result<Running> {
+pub(super) async fn start(mut settings: Settings, role: Role, ports: Ports, stores: Stores, metrics: Metrics) -> anyhow::Result<Running> {
     let mut running = Running::default();
+    if role == Role::All {
+        // The door is empty before the others stop.
+        for http in [&mut settings.users.config.http, &mut settings.chat.config.http, &mut settings.analytics.config.http] {
+            http.stop_grace = Duration::ZERO;
+        }
+    }
     let Shared { bus, cache } = Shared::start(&settings);
     running.bus = Some(bus.clone());
     let clusters = clusters(&settings, role, &ports)?;

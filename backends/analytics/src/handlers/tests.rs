@@ -32,7 +32,7 @@ struct Setup {
 
 fn setup() -> Setup {
     let folder = tempfile::tempdir().expect("a folder");
-    let http = kit::http::Config { header_timeout_s: 10, connections_max: 10 };
+    let http = kit::http::Config { header_timeout_s: 10, connections_max: 10, stop_grace: std::time::Duration::ZERO };
     let config = Config { http, body_bytes_max: 100_000, batch_events_max: 100, intake_bytes_max: 1_000_000, happenings_queue_max: 1000 };
     let bus = Arc::new(kit::bus::InProcess::default());
     let store = Arc::new(SqliteStore::open(folder.path()).expect("a store"));

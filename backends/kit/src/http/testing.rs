@@ -14,7 +14,7 @@ pub async fn router_and_document_agree(table: Table) {
     let names: Vec<&'static str> = table.names().collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
-    let config = Config { header_timeout_s: 10, connections_max: 10 };
+    let config = Config { header_timeout_s: 10, connections_max: 10, stop_grace: std::time::Duration::ZERO };
     let serving = tokio::spawn(serve("test", config, vec![listener], table.into_routes(), std::future::pending()));
 
     let document: Value = serde_json::from_str(&ask(&address, "GET", "/openapi.json").await.body).expect("JSON");

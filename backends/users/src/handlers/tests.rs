@@ -23,7 +23,7 @@ use crate::Users;
 
 fn setup() -> Setup {
     let folder = tempfile::tempdir().expect("a folder");
-    let http = kit::http::Config { header_timeout_s: 10, connections_max: 10 };
+    let http = kit::http::Config { header_timeout_s: 10, connections_max: 10, stop_grace: std::time::Duration::ZERO };
     let config = Config { http, body_bytes_max: 1000, cache_bytes_max: 100_000, cache_ttl_s: 60 };
     let bus = Arc::new(kit::bus::InProcess::default());
     let cache: Arc<dyn Cache> = Arc::new(kit::cache::InProcess::new(100_000, Duration::from_secs(60)));
