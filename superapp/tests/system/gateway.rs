@@ -313,7 +313,7 @@ async fn a_setting_of_the_gateway_that_cannot_be_right_is_told_with_its_key() {
         ("gateway.health_path=readyz", "gateway.health_path", "slash"),
         ("gateway.clusters.chat.endpoints=[\"chat\"]", "gateway.clusters.chat.endpoints", "the port is missing"),
         ("gateway.clusters.chat.endpoints=[\"chat:1 weight=0\"]", "gateway.clusters.chat.endpoints", "weight"),
-        ("gateway.app_dir=src", "gateway.app_dir", "no index.html"),
+        (concat!("gateway.app_dir=", env!("CARGO_MANIFEST_DIR"), "/src"), "gateway.app_dir", "no index.html"),
         ("gateway.app_dir=nothing-here", "gateway.app_dir", "No such file"),
         ("gateway.access_logs=off", "gateway.access_logs", "did you mean `gateway.access_log`"),
     ] {
