@@ -1,8 +1,8 @@
 //! How many requests a cluster is asked at the same time: as many as it answers without getting slow, found out by watching it.
 //!
 //! What is over the limit waits for its turn; who has waited too long, or finds too many waiting, is told to come again. Where far more
-//! comes than can be done, the newest are served first: a queue that is always full would only make everybody late. A request that hangs
-//! keeps nobody waiting for ever: after a while it is not counted any more. So an overloaded cluster goes on answering as much as it
+//! comes than can be done, the newest are served first, and soon nobody waits for more than a moment: a queue that is always full would
+//! only make everybody late. A request that hangs keeps nobody waiting for ever: after a while it is not counted any more. So an overloaded cluster goes on answering as much as it
 //! can and as quickly as ever, and a crowd that it can serve in time is served, to the last.
 
 mod ages;
@@ -14,6 +14,7 @@ mod pressure;
 mod simulation;
 mod uploads;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,8 @@ pub(crate) struct Admission {
     uploads: Arc<Uploads>,
     limit_max: usize,
     queue_timeout: Duration,
+    /// How long waiting makes sense now, in microseconds.
+    patience: AtomicU64,
     seen: Mutex<Seen>,
 }
 
@@ -74,6 +77,7 @@ impl Admission {
             uploads: Arc::new(Uploads::new(config.cluster_uploads_max)),
             limit_max,
             queue_timeout,
+            patience: AtomicU64::new(ticks::micros(queue_timeout)),
             seen: Mutex::new(Seen { window, pressure: Pressure::default() }),
         }
     }
@@ -97,7 +101,8 @@ impl Admission {
 
     /// Waits for a place.
     pub(crate) async fn enter(self: &Arc<Admission>) -> Result<Slot, Overloaded> {
-        let place = self.places.enter(self.queue_timeout).await.ok_or(Overloaded)?;
+        let patience = Duration::from_micros(self.patience.load(Ordering::Relaxed));
+        let place = self.places.enter(patience).await.ok_or(Overloaded)?;
         Ok(self.slot(Held::Place(place)))
     }
 
@@ -112,16 +117,30 @@ impl Admission {
         seen.window.add(micros, in_flight, self.in_flight());
         self.places.set_overdue_after(seen.window.overdue_after());
         let now = Instant::now();
+        if seen.pressure.is_due(now) {
+            self.weigh(&mut seen, now);
+        }
         if !seen.window.is_full(now) {
             return;
         }
-        self.places.set_newest_first(seen.pressure.judge(self.places.counts(), now));
         let limit = self.limit();
         let next = seen.window.judge(limit, busy::is_worker_busy(BUSY_PART), now).clamp(LIMIT_MIN.min(self.limit_max), self.limit_max);
         drop(seen);
         if next != limit {
             metrics::gauge!("gateway_concurrency_limit", "cluster" => self.name).set(next as f64);
             self.places.set_limit(next);
+        }
+    }
+}
+
+impl Admission {
+    /// Who is served first, and how long waiting makes sense, with as much coming as does now.
+    fn weigh(&self, seen: &mut Seen, now: Instant) {
+        self.places.set_newest_first(seen.pressure.judge(self.places.counts(), now));
+        let patience = if seen.pressure.is_lasting(now) { seen.window.patience().min(self.queue_timeout) } else { self.queue_timeout };
+        let before = self.patience.swap(ticks::micros(patience), Ordering::Relaxed);
+        if patience < self.queue_timeout && before == ticks::micros(self.queue_timeout) {
+            self.places.turn_away_all();
         }
     }
 }

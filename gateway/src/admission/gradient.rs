@@ -45,6 +45,10 @@ const CALM_DRIFT_AT_LEAST: f64 = 0.25;
 const OVERDUE_TIMES: f64 = 8.0;
 const OVERDUE_MICROS_MIN: f64 = 500_000.0;
 
+/// Where far more comes than can be done, so much of a calm answer may be waited for a place.
+const PATIENCE: f64 = 0.25;
+const PATIENCE_MIN: Duration = Duration::from_millis(5);
+
 /// The answers since the limit was last judged, and what is remembered of those before.
 pub(super) struct Window {
     began: Instant,
@@ -182,6 +186,11 @@ impl Window {
             (false, true) => 0.0,
         };
         calm + (took - calm) * drift
+    }
+
+    /// How long waiting makes sense where far more comes than can be done.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_secs_f64(self.calm_micros * PATIENCE / 1e6).max(PATIENCE_MIN)
     }
 
     /// After how long a request is one that hangs, in microseconds: many times what others take now.

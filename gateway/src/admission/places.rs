@@ -134,9 +134,13 @@ impl Places {
         };
         match tokio::time::timeout(patience, granted).await {
             Ok(Ok(place)) => Some(place),
-            Ok(Err(_)) | Err(_) => {
+            // Turned away.
+            Ok(Err(_)) => None,
+            Err(_) => {
                 self.forget_those_who_left();
-                self.take(ticks::at(Instant::now()))
+                // One that is coming free just now is for who came last, then.
+                let is_anothers = self.is_newest_first.load(Ordering::Relaxed) && !self.queue().is_empty();
+                if is_anothers { None } else { self.take(ticks::at(Instant::now())) }
             }
         }
     }
@@ -168,6 +172,12 @@ impl Places {
 
     fn put_back(&self, queue: &mut VecDeque<oneshot::Sender<Place>>, grant: oneshot::Sender<Place>) {
         if self.is_newest_first.load(Ordering::Relaxed) { queue.push_back(grant) } else { queue.push_front(grant) }
+    }
+
+    /// Nobody who waits now gets a place.
+    pub(super) fn turn_away_all(&self) {
+        let waiting = std::mem::take(&mut *self.queue());
+        drop(waiting);
     }
 
     fn forget_those_who_left(&self) {
@@ -258,6 +268,23 @@ mod tests {
         drop(held);
         tokio::time::sleep(Duration::from_millis(2)).await;
         assert!(late.await.is_some());
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_takes_no_place_from_the_newest_where_these_come_first() {
+        for is_newest_first in [false, true] {
+            let places = places(1);
+            places.set_newest_first(is_newest_first);
+            let _held = places.take(1).unwrap();
+            let (mut late, mut new) = (Box::pin(places.enter(NO_TIME)), Box::pin(places.enter(LONG)));
+            assert!(futures_util::poll!(&mut late).is_pending() && futures_util::poll!(&mut new).is_pending());
+            // One comes free, and is not given to anybody yet.
+            places.limit.store(2, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            assert_eq!(late.await.is_none(), is_newest_first);
+            places.hand_over();
+            assert!(new.await.is_some());
+        }
     }
 
     #[tokio::test]

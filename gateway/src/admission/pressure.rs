@@ -12,6 +12,11 @@ const TIMES: f64 = 2.0;
 /// somebody gives up.
 const SPAN: Duration = Duration::from_millis(250);
 
+/// It is judged as often as this.
+const INTERVAL: Duration = Duration::from_millis(25);
+/// What has lasted for so long is no crowd that came all at once.
+const LASTING: Duration = Duration::from_secs(1);
+
 /// What was counted since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
@@ -27,10 +32,15 @@ pub(super) struct Counts {
 pub(super) struct Pressure {
     /// From the newest that is older than the span on.
     seen: VecDeque<(Instant, Counts)>,
-    is_high: bool,
+    high_since: Option<Instant>,
 }
 
 impl Pressure {
+    /// It is time to judge again.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.seen.back().is_none_or(|(at, _)| now.saturating_duration_since(*at) >= INTERVAL)
+    }
+
     /// Whether it is high now, with these counts.
     pub(super) fn judge(&mut self, counts: Counts, now: Instant) -> bool {
         let last = self.seen.back().map_or(Counts::default(), |(_, counts)| *counts);
@@ -40,11 +50,17 @@ impl Pressure {
         }
         let first = self.seen.front().map_or(last, |(_, counts)| *counts);
         // It begins at once, and ends when it has been less for a while.
-        let since = if self.is_high { first } else { last };
+        let since = if self.high_since.is_some() { first } else { last };
         let done = counts.done.saturating_sub(since.done);
         let came = (done + counts.refused.saturating_sub(since.refused) + counts.present).saturating_sub(since.present);
-        self.is_high = came as f64 > TIMES * done as f64;
-        self.is_high
+        let is_high = came as f64 > TIMES * done as f64;
+        self.high_since = if is_high { self.high_since.or(Some(now)) } else { None };
+        is_high
+    }
+
+    /// Whether it has been high for long enough that those who wait would wait in vain.
+    pub(super) fn is_lasting(&self, now: Instant) -> bool {
+        self.high_since.is_some_and(|since| now.saturating_duration_since(since) >= LASTING)
     }
 }
 

@@ -25,6 +25,7 @@ struct Simulation {
     pressure: Pressure,
     counts: Counts,
     is_newest_first: bool,
+    patience: u64,
     limit: usize,
     in_flight: usize,
     /// Before the door, with the moment from which on it is too late.
@@ -52,6 +53,7 @@ impl Simulation {
             pressure: Pressure::default(),
             counts: Counts::default(),
             is_newest_first: false,
+            patience: QUEUE_TIMEOUT.as_micros() as u64,
             limit: LIMIT_UNKNOWN,
             in_flight: 0,
             waiting: VecDeque::new(),
@@ -102,11 +104,7 @@ impl Simulation {
 
     fn come(&mut self) {
         let request = Request { came: self.now, entered: 0, in_flight: 0 };
-        if self.in_flight < self.limit {
-            self.enter(request)
-        } else {
-            self.waiting.push_back((request, self.now + QUEUE_TIMEOUT.as_micros() as u64))
-        }
+        if self.in_flight < self.limit { self.enter(request) } else { self.waiting.push_back((request, self.now + self.patience)) }
     }
 
     fn enter(&mut self, mut request: Request) {
@@ -134,9 +132,17 @@ impl Simulation {
         self.workers_free += 1;
         self.window.add(self.now - request.entered, request.in_flight, self.in_flight);
         let now = self.epoch + Duration::from_micros(self.now);
-        if self.window.is_full(now) {
+        if self.pressure.is_due(now) {
             self.counts.present = (self.in_flight + self.waiting.len()) as u64;
             self.is_newest_first = self.pressure.judge(self.counts, now);
+            let before = self.patience;
+            let patience = if self.pressure.is_lasting(now) { self.window.patience() } else { QUEUE_TIMEOUT };
+            self.patience = patience.as_micros() as u64;
+            if self.patience < before && patience < QUEUE_TIMEOUT && before == QUEUE_TIMEOUT.as_micros() as u64 {
+                (0..std::mem::take(&mut self.waiting).len()).for_each(|_| self.shed());
+            }
+        }
+        if self.window.is_full(now) {
             self.limit = self.window.judge(self.limit, false, now).clamp(LIMIT_MIN, LIMIT_MAX);
         }
         self.work();
@@ -152,9 +158,9 @@ impl Simulation {
     }
 
     fn give_up(&mut self) {
-        while self.waiting.pop_front_if(|(_, too_late)| *too_late < self.now).is_some() {
-            self.shed();
-        }
+        let (count, now) = (self.waiting.len(), self.now);
+        self.waiting.retain(|(_, too_late)| *too_late >= now);
+        (self.waiting.len()..count).for_each(|_| self.shed());
     }
 
     fn shed(&mut self) {
@@ -178,8 +184,12 @@ fn overload(workers: u64, service: u64, seconds: u64, is_full_before: bool) -> (
         simulation.run_until(simulation.now + service * 4);
         simulation.served.clear();
     }
-    let (served, _) = simulation.offer(3 * per_second * seconds, 1_000_000 / (3 * per_second));
+    let (mut served, _) = simulation.offer(3 * per_second * seconds, 1_000_000 / (3 * per_second));
     let goodput = served.len() as f64 / (per_second * seconds) as f64;
+    // Those who still wait when it is over are served, too.
+    simulation.run_until(simulation.now + 5_000_000);
+    served.append(&mut simulation.served);
+    served.sort_unstable();
     (goodput, served[served.len() * 99 / 100] as f64 / service as f64)
 }
 
