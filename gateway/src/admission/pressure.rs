@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// So many times what is done is far more. A crowd that could be served in turn, but is not, seems to be less than this: each of it
 /// comes again only after it has waited in vain.
-const TIMES: f64 = 2.0;
+const TIMES: f64 = 1.5;
 /// It is over when it was less for so long. Shorter than anybody waits, so that a crowd that comes all at once is served in turn before
 /// somebody gives up.
 const SPAN: Duration = Duration::from_millis(250);
