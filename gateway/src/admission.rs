@@ -131,9 +131,7 @@ impl Admission {
             self.places.set_limit(next);
         }
     }
-}
 
-impl Admission {
     /// Who is served first, and how long waiting makes sense, with as much coming as does now.
     fn weigh(&self, seen: &mut Seen, now: Instant) {
         self.places.set_newest_first(seen.pressure.judge(self.places.counts(), now));

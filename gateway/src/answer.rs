@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION};
 
 /// Status, headers and the whole body.
 #[derive(Debug)]
@@ -21,6 +21,11 @@ impl Answer {
             StatusCode::SERVICE_UNAVAILABLE => answer.with(http::header::RETRY_AFTER, "1"),
             _ => answer,
         }
+    }
+
+    /// What is asked for is elsewhere, for good.
+    pub(crate) fn elsewhere(path: &str) -> Answer {
+        Answer::new(StatusCode::PERMANENT_REDIRECT, "text/plain; charset=utf-8", format!("see {path}\n")).with(LOCATION, path)
     }
 
     /// An answer that may be kept, under these rules.

@@ -7,8 +7,7 @@ use std::io::Write;
 
 use bytes::Bytes;
 use flate2::{Compression, GzBuilder};
-use http::StatusCode;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, LOCATION, VARY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, VARY, X_CONTENT_TYPE_OPTIONS};
 
 use crate::answer::Answer;
 use crate::exchange::Ask;
@@ -83,9 +82,7 @@ impl App {
             Found::Elsewhere => None,
             Found::File(place) => self.files.get(place),
         };
-        let Some(file) = file else {
-            return Answer::new(StatusCode::PERMANENT_REDIRECT, "text/plain; charset=utf-8", "see /app/\n").with(LOCATION, "/app/");
-        };
+        let Some(file) = file else { return Answer::elsewhere("/app/") };
         let gzip = file.gzip.as_ref().filter(|_| takes_gzip(ask));
         let body = gzip.unwrap_or(&file.plain);
         let answer = match etag::is_known(ask.header.field("if-none-match"), &body.etag) {

@@ -1,8 +1,7 @@
 //! `/docs/`: the document as a page to read and to try, with Swagger UI. All of it is in the binary, and the policy it is served
 //! with lets it ask nobody but us.
 
-use http::StatusCode;
-use http::header::{CONTENT_SECURITY_POLICY, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 
 use crate::answer::Answer;
 
@@ -46,7 +45,7 @@ pub(crate) fn answer(file: &'static File) -> Answer {
 
 /// Whoever forgets the slash is sent to where the names in the page fit.
 pub(crate) fn redirect() -> Answer {
-    Answer::new(StatusCode::PERMANENT_REDIRECT, "text/plain; charset=utf-8", "see /docs/\n").with(LOCATION, "/docs/")
+    Answer::elsewhere("/docs/")
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The pages the gateway answers itself: `/`, `/livez`, `/readyz`, `/version`, `/openapi.json`, `/docs/`, `/problems/`,
-//! `/app/`. `exchange`
-//! calls it; no engine is known here.
+//! `/app/`. `exchange` calls it; no engine is known here.
 
 use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, VARY};
