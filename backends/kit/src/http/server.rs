@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -108,12 +109,14 @@ impl Door {
 
     fn connection(&self, stream: TcpStream) -> impl Future<Output = ()> + use<> {
         let (role, routes, stopping, grace) = (self.role, self.routes.clone(), self.stopping.clone(), self.stop_grace);
-        let is_stopping = stopping.clone();
+        // The token has a lock that all connections share: too much for each request.
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let seen_by_requests = is_stopping.clone();
         let service = service_fn(move |request| {
-            let (answer, is_stopping) = (service::answer(role, routes.clone(), request), is_stopping.clone());
+            let (answer, is_stopping) = (service::answer(role, routes.clone(), request), seen_by_requests.clone());
             async move {
                 let mut response = answer.await?;
-                if is_stopping.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                if is_stopping.load(Ordering::Relaxed) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response)
@@ -129,14 +132,17 @@ impl Door {
             let mut connection = std::pin::pin!(connection);
             let graceful = async {
                 stopping.cancelled().await;
+                is_stopping.store(true, Ordering::Relaxed);
                 sleep(grace).await;
             };
             let ended = tokio::select! {
-                ended = &mut connection => ended,
+                // Before the request that came meanwhile.
+                biased;
                 () = graceful => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
+                ended = &mut connection => ended,
             };
             if let Err(error) = ended {
                 tracing::debug!(%error, role, "connection ended");
