@@ -25,8 +25,9 @@ use crate::{Gateway, etag};
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a replica may take to show its own.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// As long as something is not known it is asked for this often.
-const EAGER: Duration = Duration::from_secs(1);
+/// As long as something is not known it is asked for again after this, twice as long each time, up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The merged document, once there is one.
 #[derive(Default)]
@@ -62,6 +63,7 @@ pub(crate) async fn run(gateway: Gateway) {
     }
     let asker = Asker::default();
     let mut known = gateway.clusters().map(|cluster| (cluster.service, None));
+    let mut pause = PAUSE_MIN;
     loop {
         let mut is_new = false;
         for (cluster, (_, fragment)) in gateway.clusters().into_iter().zip(&mut known) {
@@ -73,7 +75,8 @@ pub(crate) async fn run(gateway: Gateway) {
             gateway.document().show(&merge::merge(gateway.version(), gateway.config(), &known));
         }
         let is_complete = known.iter().all(|(_, fragment)| fragment.is_some());
-        tokio::time::sleep(if is_complete { refresh } else { refresh.min(EAGER) }).await;
+        tokio::time::sleep(if is_complete { refresh } else { refresh.min(pause) }).await;
+        pause = (pause * 2).min(PAUSE_MAX);
     }
 }
 
