@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { DESKTOP, PHONE, browser, person, picture } from './support/browser.js';
+import { everywhere } from './support/browser.js';
 import { allInOne } from './support/system.js';
 
 const PEOPLE = ['Ada Lovelace', 'Grace Hopper', 'Alan Turing', 'Katherine Johnson', 'Edsger Dijkstra', 'Barbara Liskov', 'Donald Knuth', 'Radia Perlman', 'Ken Thompson', 'Margaret Hamilton', 'Dennis Ritchie', 'Frances Allen'];
@@ -35,23 +35,16 @@ test('every screen shows what is there', async (t) => {
   for (const [user, text] of TALK) await client.chat.send('lobby', { user, text });
   for (let at = 1; at <= 3; at += 1) await client.chat.send('releases', { user: 'release-bot', text: `Version 0.${at}.0 is out.` });
   const [ada] = (await client.users.page({ q: 'Ada' })).users;
-  const chromium = await browser(t);
+  const places = [...PLACES, ['person', `/app/users/${ada.id}`, (place) => place.getByText('Member since')]];
 
-  for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP })) {
-    for (const colorScheme of ['light', 'dark']) {
-      const { page, context } = await person(t, chromium, url, { user: 'ada', viewport, colorScheme });
-      for (const [name, path, shown] of [...PLACES, ['person', `/app/users/${ada.id}`, (place) => place.getByText('Member since')]]) {
-        await page.goto(url + path);
-        await shown(page).waitFor();
-        // The list beside it says the same, also where the room was opened first.
-        if (name === 'room' && size === 'desktop') await page.getByText('alan: Ship it! 🚀', { exact: true }).waitFor();
-        await page.evaluate(() => document.fonts.ready);
-        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-        assert.ok(overflow <= 0, `${name} is ${overflow} px wider than the ${size}`);
-        assert.equal(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme), 'light dark', 'scrollbars are dark where the rest is');
-        await picture(page, `${size}-${colorScheme}-${name}`);
-      }
-      await context.close();
+  await everywhere(t, url, { user: 'ada' }, async ({ page, size }, shoot) => {
+    for (const [name, path, shown] of places) {
+      await page.goto(url + path);
+      await shown(page).waitFor();
+      // The list beside it says the same, also where the room was opened first.
+      if (name === 'room' && size === 'desktop') await page.getByText('alan: Ship it! 🚀', { exact: true }).waitFor();
+      assert.equal(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme), 'light dark', 'scrollbars are dark where the rest is');
+      await shoot(name);
     }
-  }
+  });
 });

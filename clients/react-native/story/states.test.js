@@ -1,30 +1,11 @@
 // Every screen where there is nothing yet, and where something is wrong. The pictures are for people to look at: screenshots/.
 
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { test } from 'node:test';
 
-import { DESKTOP, PHONE, browser, person, picture } from './support/browser.js';
+import { everywhere } from './support/browser.js';
+import { freePort } from './support/process.js';
 import { allInOne, apart } from './support/system.js';
-
-/** Somebody in each size and colour; `show(person, shoot)` leads there, and `shoot(name)` takes a picture. */
-async function everywhere(t, url, options, show) {
-  const chromium = await browser(t);
-  for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP })) {
-    for (const colorScheme of ['light', 'dark']) {
-      const somebody = await person(t, chromium, url, { viewport, colorScheme, ...options });
-      await show(somebody, async (name) => {
-        const { page } = somebody;
-        await page.evaluate(() => document.fonts.ready);
-        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-        assert.ok(overflow <= 0, `${name} is ${overflow} px wider than the ${size}`);
-        await picture(page, `${size}-${colorScheme}-${name}`);
-      });
-      await somebody.context.close();
-    }
-  }
-}
 
 /** Leads through screens by their paths, and takes a picture of each once its words are there. */
 async function through({ page }, shoot, url, places) {
@@ -64,7 +45,8 @@ test('a system that was just started says what there will be', async (t) => {
 
 test('a server that is away is told on every screen, with what can be done', async (t) => {
   const { url } = await allInOne(t);
-  const server = await nobody();
+  // Where nobody listens.
+  const server = `http://127.0.0.1:${await freePort()}`;
   await everywhere(t, url, {}, async ({ page, context }, shoot) => {
     await context.addInitScript((away) => localStorage.setItem('superapp:settings', JSON.stringify({ user: 'ada', server: away })), server);
     await through({ page }, shoot, url, [
@@ -156,13 +138,3 @@ test('replicas that are down are seen', async (t) => {
     });
   }
 });
-
-/** An address where nobody listens. */
-async function nobody() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return `http://127.0.0.1:${port}`;
-}

@@ -1,5 +1,6 @@
 // Chromium, and people in it: each in a context of his own, as on a device of his own.
 
+import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
@@ -10,7 +11,7 @@ const PICTURES = fileURLToPath(new URL('../../screenshots', import.meta.url));
 const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 export const PHONE = { width: 390, height: 844 };
-export const DESKTOP = { width: 1280, height: 800 };
+const DESKTOP = { width: 1280, height: 800 };
 
 export async function browser(t) {
   const opened = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: QUIET });
@@ -50,7 +51,21 @@ export async function person(t, on, url, { user = '', viewport = DESKTOP, colorS
   };
 }
 
-export async function picture(page, name) {
+/** Somebody in each size and colour: `show(person, shoot)` leads through places, and `shoot(name)` takes a picture of one. */
+export async function everywhere(t, url, options, show) {
   mkdirSync(PICTURES, { recursive: true });
-  await page.screenshot({ path: `${PICTURES}/${name}.png` });
+  const chromium = await browser(t);
+  for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP })) {
+    for (const colorScheme of ['light', 'dark']) {
+      const somebody = await person(t, chromium, url, { viewport, colorScheme, ...options });
+      const { page, context } = somebody;
+      await show({ ...somebody, size }, async (name) => {
+        await page.evaluate(() => document.fonts.ready);
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        assert.ok(overflow <= 0, `${name} is ${overflow} px wider than the ${size}`);
+        await page.screenshot({ path: `${PICTURES}/${size}-${colorScheme}-${name}.png` });
+      });
+      await context.close();
+    }
+  }
 }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -22,6 +23,16 @@ export async function until(what, condition) {
     assert.ok(Date.now() < end, `never happened: ${what}`);
     await new Promise((next) => setTimeout(next, 20));
   }
+}
+
+/** A port on which nobody listens now. */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 /** Starts a role, or everything; resolves when it serves, with the addresses of each role: `addresses('chat')`. */
