@@ -8,6 +8,7 @@
 mod ages;
 mod busy;
 mod gradient;
+mod observer;
 mod places;
 mod pressure;
 #[cfg(test)]
@@ -15,14 +16,14 @@ mod simulation;
 mod uploads;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::Config;
 use crate::ticks;
-use gradient::{LIMIT_MIN, LIMIT_UNKNOWN, Window};
+use gradient::{LIMIT_MIN, LIMIT_UNKNOWN};
+use observer::{Observer, Waiting};
 use places::{Place, Places};
-use pressure::Pressure;
 use uploads::{Upload, Uploads};
 
 /// A worker that computes, or waits for a core to compute on, for more of the time than this makes answers slow itself.
@@ -34,16 +35,9 @@ pub(crate) struct Admission {
     places: Arc<Places>,
     uploads: Arc<Uploads>,
     limit_max: usize,
-    queue_timeout: Duration,
     /// How long waiting makes sense now, in microseconds.
     patience: AtomicU64,
-    seen: Mutex<Seen>,
-}
-
-/// What the answers showed.
-struct Seen {
-    window: Window,
-    pressure: Pressure,
+    observer: Mutex<Observer>,
 }
 
 /// A request's place in the cluster, until its answer begins; given back when it is dropped.
@@ -69,16 +63,15 @@ impl Admission {
         let limit_max = config.cluster_in_flight_max;
         let queue_timeout = config.queue_timeout();
         let places = Places::new(LIMIT_UNKNOWN.min(limit_max), limit_max, config.cluster_waiting_max);
-        let window = Window::new(Instant::now());
-        places.set_overdue_after(window.overdue_after());
+        let observer = Observer::new(queue_timeout, Instant::now());
+        places.set_overdue_after(observer.overdue_after());
         Admission {
             name,
             places: Arc::new(places),
             uploads: Arc::new(Uploads::new(config.cluster_uploads_max)),
             limit_max,
-            queue_timeout,
             patience: AtomicU64::new(ticks::micros(queue_timeout)),
-            seen: Mutex::new(Seen { window, pressure: Pressure::default() }),
+            observer: Mutex::new(observer),
         }
     }
 
@@ -101,6 +94,9 @@ impl Admission {
 
     /// Waits for a place.
     pub(crate) async fn enter(self: &Arc<Admission>) -> Result<Slot, Overloaded> {
+        if self.places.was_emptied() {
+            self.serve(self.observer.lock().unwrap_or_else(PoisonError::into_inner).emptied());
+        }
         let patience = Duration::from_micros(self.patience.load(Ordering::Relaxed));
         let place = self.places.enter(patience).await.ok_or(Overloaded)?;
         Ok(self.slot(Held::Place(place)))
@@ -112,34 +108,28 @@ impl Admission {
 
     /// An answer that began after so many microseconds, to a request that was one of so many.
     fn observe(&self, micros: u64, in_flight: usize) {
-        // Whoever finds the window in use leaves his answer out; averages can bear it.
-        let Ok(mut seen) = self.seen.try_lock() else { return };
-        seen.window.add(micros, in_flight, self.in_flight());
-        self.places.set_overdue_after(seen.window.overdue_after());
-        let now = Instant::now();
-        if seen.pressure.is_due(now) {
-            self.weigh(&mut seen, now);
+        // Whoever finds the observer in use leaves his answer out; averages can bear it.
+        let Ok(mut observer) = self.observer.try_lock() else { return };
+        observer.answered(micros, in_flight, self.in_flight());
+        self.places.set_overdue_after(observer.overdue_after());
+        let (now, limit) = (Instant::now(), self.limit());
+        let waiting = observer.waiting(|| self.places.counts(), now);
+        let next = observer.limit(limit, || busy::is_worker_busy(BUSY_PART), now);
+        drop(observer);
+        if let Some(waiting) = waiting {
+            self.serve(waiting);
         }
-        if !seen.window.is_full(now) {
-            return;
-        }
-        let limit = self.limit();
-        let next = seen.window.judge(limit, busy::is_worker_busy(BUSY_PART), now).clamp(LIMIT_MIN.min(self.limit_max), self.limit_max);
-        drop(seen);
-        if next != limit {
+        let next = next.map(|next| next.clamp(LIMIT_MIN.min(self.limit_max), self.limit_max));
+        if let Some(next) = next.filter(|next| *next != limit) {
             metrics::gauge!("gateway_concurrency_limit", "cluster" => self.name).set(next as f64);
             self.places.set_limit(next);
         }
     }
 
-    /// Who is served first, and how long waiting makes sense, with as much coming as does now.
-    fn weigh(&self, seen: &mut Seen, now: Instant) {
-        self.places.set_newest_first(seen.pressure.judge(self.places.counts(), now));
-        let patience = if seen.pressure.is_lasting(now) { seen.window.patience().min(self.queue_timeout) } else { self.queue_timeout };
-        let before = self.patience.swap(ticks::micros(patience), Ordering::Relaxed);
-        if patience < self.queue_timeout && before == ticks::micros(self.queue_timeout) {
-            self.places.turn_away_all();
-        }
+    fn serve(&self, waiting: Waiting) {
+        self.places.set_newest_first(waiting.is_newest_first);
+        self.patience.store(ticks::micros(waiting.patience), Ordering::Relaxed);
+        self.places.turn_away(waiting.patience);
     }
 }
 

@@ -21,6 +21,9 @@ pub(super) const LIMIT_MIN: usize = 8;
 /// A limit is judged after so many answers, and not more often than that.
 const WINDOW_ANSWERS: u32 = 20;
 const WINDOW: Duration = Duration::from_millis(50);
+/// Where far more comes than can be done, what is let in until the limit fits waits long: it is judged sooner, then.
+const PRESSED_WINDOW_ANSWERS: u32 = 8;
+const PRESSED_WINDOW: Duration = Duration::from_millis(25);
 /// It doubles as long as answers take less than so many times the calm latency, and shrinks when they take more than so many.
 const TOLERANCE_OF_DOUBLING: f64 = 1.2;
 const TOLERANCE: f64 = 1.5;
@@ -30,7 +33,8 @@ const SLOW_MICROS_MIN: f64 = 15_000.0;
 const BUSY_EXPLAINS: f64 = 0.4;
 /// So many of the last answers tell whether answers are getting slow right now, before the window is full.
 const RECENT_ANSWERS: f64 = 8.0;
-/// So many windows in a row must find answers slow: a machine that was busy for a moment says nothing about a backend.
+/// So many windows in a row must find answers slow: a machine that was busy for a moment says nothing about a backend. One is enough where
+/// far more comes than can be done.
 const SLOW_WINDOWS: u32 = 2;
 /// After so many in a row, one with a part of the limit finds out whether answers are slow without the load, too.
 const SLOW_WINDOWS_MAX: u32 = 80;
@@ -116,16 +120,18 @@ impl Window {
         (TOLERANCE * calm).max(SLOW_MICROS_MIN)
     }
 
-    /// It is time to judge.
-    pub(super) fn is_full(&self, now: Instant) -> bool {
+    /// It is time to judge; `is_pressed` where far more comes than can be done.
+    pub(super) fn is_full(&self, is_pressed: bool, now: Instant) -> bool {
         if self.calm_micros == 0.0 {
             return self.answers as usize >= LIMIT_UNKNOWN;
         }
-        self.answers >= WINDOW_ANSWERS && now.saturating_duration_since(self.began) >= WINDOW
+        let (answers, window) = if is_pressed { (PRESSED_WINDOW_ANSWERS, PRESSED_WINDOW) } else { (WINDOW_ANSWERS, WINDOW) };
+        self.answers >= answers && now.saturating_duration_since(self.began) >= window
     }
 
-    /// The next limit; the window begins again. A worker that is busy itself makes answers slow, and to ask less would not help.
-    pub(super) fn judge(&mut self, limit: usize, is_worker_busy: bool, now: Instant) -> usize {
+    /// The next limit; the window begins again. A worker that is busy itself makes answers slow, and to ask less would not help. Under
+    /// pressure more are let in only when answers were quick with as many as may come.
+    pub(super) fn judge(&mut self, limit: usize, is_worker_busy: bool, is_pressed: bool, now: Instant) -> usize {
         let answers = f64::from(self.answers);
         let (took, in_flight, peak) = (self.sum_micros / answers, self.sum_in_flight / answers, self.peak);
         // Not what is in flight now: what has just come says nothing about answers yet.
@@ -156,12 +162,14 @@ impl Window {
                 // A busy worker explains a part of it.
                 true if gradient < BUSY_EXPLAINS => limit,
                 true if is_quick && quick_windows >= QUICK_WINDOWS && is_filled => limit.saturating_mul(2),
+                true if is_pressed && !is_filled => limit,
                 true => a_little_more.round() as usize,
+                false if is_pressed => limit,
                 false if peak * USED_PART < limit => ((limit_now * IDLE_SHRINK) as usize).max(limit_idle),
                 false => limit.max(limit_idle),
             };
         }
-        if slow_windows < SLOW_WINDOWS {
+        if slow_windows < SLOW_WINDOWS && !is_pressed {
             return limit;
         }
         if slow_windows > SLOW_WINDOWS_MAX {
@@ -212,7 +220,7 @@ mod tests {
     fn judge(window: &mut Window, micros: f64, limit: usize, in_flight: usize) -> usize {
         (window.answers, window.sum_micros, window.sum_in_flight) = (100, micros * 100.0, in_flight as f64 * 100.0);
         window.peak = in_flight;
-        window.judge(limit, false, Instant::now())
+        window.judge(limit, false, false, Instant::now())
     }
 
     #[test]
@@ -224,6 +232,18 @@ mod tests {
         assert_eq!(judge(&mut window, 20_000.0, 100, 30), 100, "quick, and nobody needs more");
         judge(&mut window, 160_000.0, 100, 10);
         assert_eq!(judge(&mut window, 160_000.0, 100, 10), 12, "slow, and not because of the limit");
+    }
+
+    #[test]
+    fn under_pressure_slow_answers_count_at_once_and_only_a_limit_that_is_used_up_grows() {
+        let judge = |micros, limit, in_flight| {
+            let mut window = calm(20_000.0);
+            (window.answers, window.sum_micros, window.sum_in_flight, window.peak) = (8, micros * 8.0, in_flight * 8.0, 30);
+            window.judge(limit, false, true, Instant::now())
+        };
+        assert!(judge(160_000.0, 100, 100.0) < 65, "far too slow");
+        assert_eq!((judge(20_000.0, 30, 19.0), judge(20_000.0, 30, 10.0)), (30, 30), "quick, with fewer than may come");
+        assert_eq!(judge(20_000.0, 30, 30.0), 60, "quick with all of them");
     }
 
     /// A backend with so many workers and all it can be asked: the limit after so many windows, and what an answer takes then.
@@ -260,9 +280,9 @@ mod tests {
         }
         for _ in 0..10 {
             (window.answers, window.sum_micros, window.sum_in_flight, window.peak) = (100, 20_000_000.0, 100_000.0, 1000);
-            assert!(window.judge(1000, true, Instant::now()) >= 1000, "this process computes all the time");
+            assert!(window.judge(1000, true, false, Instant::now()) >= 1000, "this process computes all the time");
         }
         (window.answers, window.sum_micros, window.sum_in_flight, window.peak) = (100, 3_000_000.0, 100_000.0, 1000);
-        assert!(window.judge(1000, true, Instant::now()) > 1000, "which explains a part of it");
+        assert!(window.judge(1000, true, false, Instant::now()) > 1000, "which explains a part of it");
     }
 }

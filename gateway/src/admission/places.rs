@@ -24,9 +24,18 @@ pub(super) struct Places {
     /// Who has left his place, and who got none.
     done: AtomicU64,
     refused: AtomicU64,
-    queue: Mutex<VecDeque<oneshot::Sender<Place>>>,
-    /// While there are too many, who came last has the best chance: whoever waited long may have given up.
+    queue: Mutex<Queue>,
     is_newest_first: AtomicBool,
+    /// The last one has left, and nobody waited.
+    was_emptied: AtomicBool,
+}
+
+/// Those who wait, in the order in which they came.
+type Queue = VecDeque<Asking>;
+
+struct Asking {
+    since: Instant,
+    grant: oneshot::Sender<Place>,
 }
 
 /// One of the places; given back when it is dropped.
@@ -50,6 +59,7 @@ impl Places {
             refused: AtomicU64::new(0),
             queue: Mutex::default(),
             is_newest_first: AtomicBool::new(false),
+            was_emptied: AtomicBool::new(true),
         }
     }
 
@@ -80,6 +90,11 @@ impl Places {
 
     pub(super) fn set_newest_first(&self, is_newest_first: bool) {
         self.is_newest_first.store(is_newest_first, Ordering::Relaxed);
+    }
+
+    /// Whether nobody was here for a moment since this was last asked.
+    pub(super) fn was_emptied(&self) -> bool {
+        self.was_emptied.load(Ordering::Relaxed) && self.was_emptied.swap(false, Ordering::Relaxed)
     }
 
     /// What takes longer than this is waited for without keeping others waiting.
@@ -125,11 +140,12 @@ impl Places {
         let _waiting = Waiting::stand_in(self)?;
         let granted = {
             let mut queue = self.queue();
-            if let Some(place) = self.take(ticks::at(Instant::now())) {
+            let since = Instant::now();
+            if let Some(place) = self.take(ticks::at(since)) {
                 return Some(place);
             }
             let (grant, granted) = oneshot::channel();
-            queue.push_back(grant);
+            queue.push_back(Asking { since, grant });
             granted
         };
         match tokio::time::timeout(patience, granted).await {
@@ -155,38 +171,39 @@ impl Places {
         let mut queue = self.queue();
         // A place whose receiver left at that moment; what is left of it is given back when the queue is free again.
         let mut spare = None;
-        while let Some(grant) = self.next(&mut queue) {
+        while let Some(asking) = self.next(&mut queue) {
             let Some(place) = spare.take().or_else(|| self.take(now)) else {
-                self.put_back(&mut queue, grant);
+                self.put_back(&mut queue, asking);
                 break;
             };
-            spare = grant.send(place).err();
+            spare = asking.grant.send(place).err();
         }
         drop(queue);
         drop(spare);
     }
 
-    fn next(&self, queue: &mut VecDeque<oneshot::Sender<Place>>) -> Option<oneshot::Sender<Place>> {
+    fn next(&self, queue: &mut Queue) -> Option<Asking> {
         if self.is_newest_first.load(Ordering::Relaxed) { queue.pop_back() } else { queue.pop_front() }
     }
 
-    fn put_back(&self, queue: &mut VecDeque<oneshot::Sender<Place>>, grant: oneshot::Sender<Place>) {
-        if self.is_newest_first.load(Ordering::Relaxed) { queue.push_back(grant) } else { queue.push_front(grant) }
+    fn put_back(&self, queue: &mut Queue, asking: Asking) {
+        if self.is_newest_first.load(Ordering::Relaxed) { queue.push_back(asking) } else { queue.push_front(asking) }
     }
 
-    /// Nobody who waits now gets a place.
-    pub(super) fn turn_away_all(&self) {
-        let waiting = std::mem::take(&mut *self.queue());
-        drop(waiting);
+    /// Who has waited for longer than this gets no place.
+    pub(super) fn turn_away(&self, patience: Duration) {
+        let now = Instant::now();
+        let mut queue = self.queue();
+        while queue.pop_front_if(|asking| now.saturating_duration_since(asking.since) > patience).is_some() {}
     }
 
     fn forget_those_who_left(&self) {
         let mut queue = self.queue();
-        while queue.pop_front_if(|grant| grant.is_closed()).is_some() {}
-        while queue.pop_back_if(|grant| grant.is_closed()).is_some() {}
+        while queue.pop_front_if(|asking| asking.grant.is_closed()).is_some() {}
+        while queue.pop_back_if(|asking| asking.grant.is_closed()).is_some() {}
     }
 
-    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<oneshot::Sender<Place>>> {
+    fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -194,9 +211,12 @@ impl Places {
 impl Drop for Place {
     fn drop(&mut self) {
         self.places.ages.end(self.age);
-        self.places.taken.fetch_sub(1, Ordering::SeqCst);
+        let before = self.places.taken.fetch_sub(1, Ordering::SeqCst);
         self.places.done.fetch_add(1, Ordering::Relaxed);
         self.places.hand_over();
+        if before == 1 && self.places.waiting() == 0 {
+            self.places.was_emptied.store(true, Ordering::Relaxed);
+        }
     }
 }
 

@@ -13,9 +13,12 @@ const TIMES: f64 = 1.5;
 const SPAN: Duration = Duration::from_millis(250);
 
 /// It is judged as often as this.
-const INTERVAL: Duration = Duration::from_millis(25);
+const INTERVAL: Duration = Duration::from_millis(10);
 /// What has lasted for so long is no crowd that came all at once.
 const LASTING: Duration = Duration::from_secs(1);
+/// But who is refused and asks again at once seems to be more than there are. So all may hope anew every so often: those who could be served
+/// in turn are, and are less than far more from then on.
+const HOPE_AGAIN: Duration = Duration::from_secs(10);
 
 /// What was counted since the start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,8 +44,8 @@ impl Pressure {
         self.seen.back().is_none_or(|(at, _)| now.saturating_duration_since(*at) >= INTERVAL)
     }
 
-    /// Whether it is high now, with these counts.
-    pub(super) fn judge(&mut self, counts: Counts, now: Instant) -> bool {
+    /// With these counts now.
+    pub(super) fn judge(&mut self, counts: Counts, now: Instant) {
         let last = self.seen.back().map_or(Counts::default(), |(_, counts)| *counts);
         self.seen.push_back((now, counts));
         while self.seen.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= SPAN) {
@@ -54,13 +57,20 @@ impl Pressure {
         let done = counts.done.saturating_sub(since.done);
         let came = (done + counts.refused.saturating_sub(since.refused) + counts.present).saturating_sub(since.present);
         let is_high = came as f64 > TIMES * done as f64;
-        self.high_since = if is_high { self.high_since.or(Some(now)) } else { None };
-        is_high
+        self.high_since = is_high.then(|| self.high_since.unwrap_or(now));
     }
 
-    /// Whether it has been high for long enough that those who wait would wait in vain.
-    pub(super) fn is_lasting(&self, now: Instant) -> bool {
-        self.high_since.is_some_and(|since| now.saturating_duration_since(since) >= LASTING)
+    /// Whether it was high when it was judged.
+    pub(super) fn is_high(&self) -> bool {
+        self.high_since.is_some()
+    }
+
+    /// What part of the time that may be waited still makes sense: all of it at first, none when it has been high for long.
+    pub(super) fn hope(&self, now: Instant) -> f64 {
+        let Some(since) = self.high_since else { return 1.0 };
+        let lasted = now.saturating_duration_since(since).as_secs_f64() % HOPE_AGAIN.as_secs_f64();
+        let (span, lasting) = (SPAN.as_secs_f64(), LASTING.as_secs_f64());
+        1.0 - ((lasted - span) / (lasting - span)).clamp(0.0, 1.0)
     }
 }
 
@@ -73,7 +83,8 @@ mod tests {
         *now += Duration::from_millis(50);
         counts.done += done;
         counts.refused += came.saturating_sub(done);
-        pressure.judge(*counts, *now)
+        pressure.judge(*counts, *now);
+        pressure.is_high()
     }
 
     #[test]
@@ -85,6 +96,20 @@ mod tests {
         let ended = (0..10).position(|_| !next(100, 100));
         assert!(matches!(ended, Some(1..=4)), "{ended:?}");
         assert!(!next(100, 100));
+    }
+
+    #[test]
+    fn those_who_wait_have_less_and_less_hope_while_it_lasts() {
+        let (mut pressure, mut counts, mut now) = (Pressure::default(), Counts::default(), Instant::now());
+        let hopes: Vec<f64> = (0..24)
+            .map(|_| {
+                judge(&mut pressure, &mut counts, &mut now, 300, 100);
+                pressure.hope(now)
+            })
+            .collect();
+        assert!(hopes[..6].iter().all(|hope| *hope == 1.0), "{hopes:?}");
+        assert!(hopes.is_sorted_by(|one, next| one >= next) && hopes[12] < 0.9 && hopes[12] > 0.1, "{hopes:?}");
+        assert!(hopes[21..].iter().all(|hope| *hope == 0.0), "{hopes:?}");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::gradient::{LIMIT_MIN, LIMIT_UNKNOWN, Window};
-use super::pressure::{Counts, Pressure};
+use super::gradient::{LIMIT_MIN, LIMIT_UNKNOWN};
+use super::observer::{Observer, Waiting};
+use super::pressure::Counts;
 
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 const LIMIT_MAX: usize = 4096;
@@ -21,13 +22,13 @@ struct Request {
 struct Simulation {
     epoch: Instant,
     now: u64,
-    window: Window,
-    pressure: Pressure,
+    observer: Observer,
     counts: Counts,
     is_newest_first: bool,
     patience: u64,
     limit: usize,
     in_flight: usize,
+    was_emptied: bool,
     /// Before the door, with the moment from which on it is too late.
     waiting: VecDeque<(Request, u64)>,
     workers_free: usize,
@@ -49,13 +50,13 @@ impl Simulation {
         Simulation {
             epoch,
             now: 0,
-            window: Window::new(epoch),
-            pressure: Pressure::default(),
+            observer: Observer::new(QUEUE_TIMEOUT, epoch),
             counts: Counts::default(),
             is_newest_first: false,
             patience: QUEUE_TIMEOUT.as_micros() as u64,
             limit: LIMIT_UNKNOWN,
             in_flight: 0,
+            was_emptied: true,
             waiting: VecDeque::new(),
             workers_free: workers,
             service,
@@ -104,7 +105,14 @@ impl Simulation {
 
     fn come(&mut self) {
         let request = Request { came: self.now, entered: 0, in_flight: 0 };
-        if self.in_flight < self.limit { self.enter(request) } else { self.waiting.push_back((request, self.now + self.patience)) }
+        if self.in_flight < self.limit {
+            return self.enter(request);
+        }
+        if std::mem::take(&mut self.was_emptied) {
+            let waiting = self.observer.emptied();
+            self.serve(waiting);
+        }
+        self.waiting.push_back((request, self.now + self.patience));
     }
 
     fn enter(&mut self, mut request: Request) {
@@ -130,20 +138,14 @@ impl Simulation {
         self.counts.done += 1;
         self.in_flight -= 1;
         self.workers_free += 1;
-        self.window.add(self.now - request.entered, request.in_flight, self.in_flight);
+        self.observer.answered(self.now - request.entered, request.in_flight, self.in_flight);
         let now = self.epoch + Duration::from_micros(self.now);
-        if self.pressure.is_due(now) {
-            self.counts.present = (self.in_flight + self.waiting.len()) as u64;
-            self.is_newest_first = self.pressure.judge(self.counts, now);
-            let before = self.patience;
-            let patience = if self.pressure.is_lasting(now) { self.window.patience() } else { QUEUE_TIMEOUT };
-            self.patience = patience.as_micros() as u64;
-            if self.patience < before && patience < QUEUE_TIMEOUT && before == QUEUE_TIMEOUT.as_micros() as u64 {
-                (0..std::mem::take(&mut self.waiting).len()).for_each(|_| self.shed());
-            }
+        self.counts.present = (self.in_flight + self.waiting.len()) as u64;
+        if let Some(waiting) = self.observer.waiting(|| self.counts, now) {
+            self.serve(waiting);
         }
-        if self.window.is_full(now) {
-            self.limit = self.window.judge(self.limit, false, now).clamp(LIMIT_MIN, LIMIT_MAX);
+        if let Some(limit) = self.observer.limit(self.limit, || false, now) {
+            self.limit = limit.clamp(LIMIT_MIN, LIMIT_MAX);
         }
         self.work();
         self.give_up();
@@ -152,9 +154,18 @@ impl Simulation {
             let Some((waiting, _)) = next else { break };
             self.enter(waiting);
         }
+        self.was_emptied |= self.in_flight == 0;
         if self.is_closed {
             self.come();
         }
+    }
+
+    fn serve(&mut self, waiting: Waiting) {
+        self.is_newest_first = waiting.is_newest_first;
+        self.patience = waiting.patience.as_micros() as u64;
+        let (count, now) = (self.waiting.len(), self.now);
+        self.waiting.retain(|(request, _)| now - request.came <= waiting.patience.as_micros() as u64);
+        (self.waiting.len()..count).for_each(|_| self.shed());
     }
 
     fn give_up(&mut self) {
@@ -243,6 +254,31 @@ fn a_crowd_that_can_be_served_in_turn_is_served_to_the_last() {
         }
     }
     assert!(failures.is_empty(), "{failures:?}");
+}
+
+#[test]
+fn a_crowd_that_comes_when_too_much_has_ended_is_served_to_the_last() {
+    for (workers, service) in [(2, 5_000), (8, 10_000), (32, 20_000)] {
+        let mut simulation = Simulation::new(workers, service);
+        simulation.offer(3 * workers as u64 * 3_000_000 / service, service / workers as u64 / 3);
+        assert!(simulation.patience < QUEUE_TIMEOUT.as_micros() as u64 / 2, "it was too much");
+        simulation.run_until(simulation.now + 2_000_000);
+        simulation.shed = 0;
+        simulation.closed_loop(workers * 20, 2_000_000);
+        assert_eq!(simulation.shed, 0, "{workers} × {service} µs");
+    }
+}
+
+#[test]
+fn a_crowd_that_asks_again_at_once_is_served_in_turn_soon_after_too_much_had_come() {
+    for (workers, service) in [(2, 5_000), (8, 10_000), (32, 20_000)] {
+        let mut simulation = Simulation::new(workers, service);
+        simulation.offer(3 * workers as u64 * 3_000_000 / service, service / workers as u64 / 3);
+        simulation.closed_loop(workers * 20, 12_000_000);
+        simulation.shed = 0;
+        simulation.closed_loop(0, 5_000_000);
+        assert_eq!(simulation.shed, 0, "{workers} × {service} µs");
+    }
 }
 
 #[test]
