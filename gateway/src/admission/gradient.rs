@@ -36,7 +36,9 @@ const RECENT_ANSWERS: f64 = 8.0;
 /// So many windows in a row must find answers slow: a machine that was busy for a moment says nothing about a backend. One is enough where
 /// far more comes than can be done.
 const SLOW_WINDOWS: u32 = 2;
-/// After so many in a row, one with a part of the limit finds out whether answers are slow without the load, too.
+/// After so many in a row, one with a part of the limit finds out whether answers are slow without the load, too: soon, as what was calm
+/// before may have been half a load, and then every so often.
+const SLOW_WINDOWS_BEFORE_PROBE: u32 = 10;
 const SLOW_WINDOWS_MAX: u32 = 80;
 const PROBE_PART: usize = 3;
 /// Answers count as slow until so many windows have been quick.
@@ -70,6 +72,8 @@ pub(super) struct Window {
     slow_windows: u32,
     /// Windows since the last of these.
     quick_windows: u32,
+    /// Since answers got slow it was found out what calm is.
+    is_calm_probed: bool,
     /// This window is there to find out what calm is.
     probe: Option<Probe>,
 }
@@ -96,6 +100,7 @@ impl Window {
             calm_micros: 0.0,
             slow_windows: 0,
             quick_windows: QUICK_WINDOWS,
+            is_calm_probed: false,
             probe: None,
         }
     }
@@ -145,9 +150,17 @@ impl Window {
         let is_quick = took <= (TOLERANCE_OF_DOUBLING * calm).max(SLOW_MICROS_MIN / 2.0);
         let (slow_windows, quick_windows) = if is_slow { (self.slow_windows + 1, 0) } else { (0, self.quick_windows.saturating_add(1)) };
         let probe = self.probe;
-        *self = Window { calm_micros: calm, slow_windows, quick_windows, recent_micros: self.recent_micros, ..Window::new(now) };
+        let is_calm_probed = self.is_calm_probed && quick_windows < QUICK_WINDOWS;
+        *self = Window {
+            calm_micros: calm,
+            slow_windows,
+            quick_windows,
+            is_calm_probed,
+            recent_micros: self.recent_micros,
+            ..Window::new(now)
+        };
         if let Some(probe) = probe {
-            self.quick_windows = 0;
+            (self.quick_windows, self.is_calm_probed) = (0, true);
             return probe.before;
         }
         let more_than_peak = (peak as f64 * IDLE_TIMES_PEAK) as usize;
@@ -172,7 +185,7 @@ impl Window {
         if slow_windows < SLOW_WINDOWS && !is_pressed {
             return limit;
         }
-        if slow_windows > SLOW_WINDOWS_MAX {
+        if slow_windows > if is_calm_probed { SLOW_WINDOWS_MAX } else { SLOW_WINDOWS_BEFORE_PROBE } {
             let part = (limit / PROBE_PART).max(LIMIT_MIN);
             self.probe = Some(Probe { limit: part, before: limit });
             return part;
