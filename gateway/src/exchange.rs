@@ -245,7 +245,7 @@ impl Exchange {
         }
         let target = route::origin_form(ask.target).map_err(|InvalidPath(reason)| Problem::InvalidPath(reason))?;
         let path = route::check(&target).map_err(|InvalidPath(reason)| Problem::InvalidPath(reason))?;
-        self.path.push_str(path);
+        self.path = path.to_owned();
         let of_app = || Some(Route::Own(OwnPage::App(self.gateway.app()?.find(path, ask)?)));
         let route = Route::find(path).or_else(of_app).ok_or(Problem::NotFound)?;
         self.route = Some(route);

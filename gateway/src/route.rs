@@ -148,7 +148,10 @@ pub(crate) fn origin_form(target: &[u8]) -> Result<Cow<'_, [u8]>, InvalidPath> {
 
 /// The authority of an absolute-form target: it stands for the Host (RFC 9112, section 3.2.2).
 pub(crate) fn authority(target: &[u8]) -> Option<&[u8]> {
-    let at = target.windows(3).position(|window| window == b"://").filter(|_| !target.starts_with(b"/"))?;
+    if target.starts_with(b"/") {
+        return None;
+    }
+    let at = target.windows(3).position(|window| window == b"://")?;
     let rest = target.get(at + 3..)?;
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
     rest.get(..end).filter(|authority| !authority.is_empty())

@@ -42,13 +42,18 @@ fn random() -> u64 {
     scatter(number).max(1)
 }
 
-fn hex(text: &mut Vec<u8>, number: u64) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut digits = [0; 16];
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(number.to_be_bytes()) {
-        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+/// The two digits of each byte.
+const DIGITS: [[u8; 2]; 256] = {
+    let (digits, mut pairs, mut byte) = (*b"0123456789abcdef", [[0; 2]; 256], 0);
+    while byte < pairs.len() {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
     }
-    text.extend_from_slice(&digits);
+    pairs
+};
+
+fn hex(text: &mut Vec<u8>, number: u64) {
+    text.extend_from_slice(number.to_be_bytes().map(|byte| DIGITS[usize::from(byte)]).as_flattened());
 }
 
 /// `00-<32 hex>-<16 hex>-<2 hex>`, no id all zeros; later versions may add fields behind a dash.

@@ -11,7 +11,13 @@ pub(super) struct Ages {
     began: [AtomicUsize; SLICES],
     /// From this age on, in microseconds, one is overdue.
     overdue_after: AtomicU64,
+    /// How many were overdue when they were last counted, in the lower half, and the slice of time in which that was: to count them takes a
+    /// look at every slice, and who finds no place asks each time.
+    counted: AtomicU64,
 }
+
+/// There is no such count.
+const UNCOUNTED: u64 = u64::MAX;
 
 /// When one began.
 #[derive(Clone, Copy)]
@@ -19,7 +25,7 @@ pub(super) struct Age(usize);
 
 impl Default for Ages {
     fn default() -> Self {
-        Ages { began: [const { AtomicUsize::new(0) }; SLICES], overdue_after: AtomicU64::new(u64::MAX) }
+        Ages { began: [const { AtomicUsize::new(0) }; SLICES], overdue_after: AtomicU64::new(u64::MAX), counted: AtomicU64::new(UNCOUNTED) }
     }
 }
 
@@ -37,10 +43,24 @@ impl Ages {
 
     pub(super) fn end(&self, age: Age) {
         self.slice(age.0, |count| count.fetch_sub(1, Ordering::Relaxed));
+        // It may have been one of them.
+        if self.counted.load(Ordering::Relaxed) as u32 > 0 {
+            self.counted.store(UNCOUNTED, Ordering::Relaxed);
+        }
     }
 
     /// How many of those under way are overdue now.
     pub(super) fn overdue(&self, now: u64) -> usize {
+        let (slice, counted) = ((now >> SLICE_BITS) << 32, self.counted.load(Ordering::Relaxed));
+        if counted != UNCOUNTED && counted & !u64::from(u32::MAX) == slice {
+            return counted as u32 as usize;
+        }
+        let count = self.count_overdue(now);
+        self.counted.store(slice | count as u64, Ordering::Relaxed);
+        count
+    }
+
+    fn count_overdue(&self, now: u64) -> usize {
         let after = self.overdue_after.load(Ordering::Relaxed);
         // The slice that is just filling, and as many as are young.
         let young = (after >> SLICE_BITS).saturating_add(1);

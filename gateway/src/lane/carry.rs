@@ -41,7 +41,7 @@ const INTERIM_MAX: usize = 16;
 /// One request and where it is.
 struct Carried<'a> {
     connection: &'a mut Connection,
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     plan: Plan,
     /// The body from the client, as far as it is not in the outbox.
     upload: Flow,
@@ -68,7 +68,7 @@ enum Ended {
 }
 
 /// Serves one request with the help of a replica.
-pub(super) async fn carry(connection: &mut Connection, exchange: Exchange, plan: Plan) -> After {
+pub(super) async fn carry(connection: &mut Connection, exchange: Box<Exchange>, plan: Plan) -> After {
     let limit = exchange.body_bytes_max as u64;
     let upload = Flow::new(plan.framing, plan.framing == Framing::Chunked, limit);
     let pace = Pace::begin(exchange.times.tried_at);

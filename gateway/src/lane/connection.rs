@@ -225,7 +225,8 @@ impl Connection {
 
     /// Answers the request whose head is there.
     async fn answer(&mut self, length: usize, began: Instant, complete: Instant) -> After {
-        let mut exchange = Exchange::begin(&self.gateway, self.address.clone(), Protocol::Http11, began);
+        // It goes from one state to the next, and is large.
+        let mut exchange = Box::new(Exchange::begin(&self.gateway, self.address.clone(), Protocol::Http11, began));
         exchange.times.tried_at = complete;
         let (plan, own) = match self.judge(length, &mut exchange) {
             Ok(judged) => judged,

@@ -1,5 +1,7 @@
 //! The head a replica gets: the client's, without what belongs to the client's connection only, and with who asked.
 
+use std::borrow::Cow;
+
 use super::body::Framing;
 use super::head::{Head, tokens};
 use crate::exchange::Exchange;
@@ -7,8 +9,11 @@ use crate::{forwarded, request_id, route, trace};
 
 /// Writes the head for a replica. The caller's own words about where it comes from are dropped: strangers are not believed.
 pub(super) fn write(out: &mut Vec<u8>, head: &Head<'_>, exchange: &Exchange) {
-    // It passed the router already.
-    let target = route::origin_form(head.target).unwrap_or_default();
+    // It passed the router already, so that one with a slash is a path.
+    let target = match head.target {
+        path @ [b'/', ..] => Cow::Borrowed(path),
+        absolute => route::origin_form(absolute).unwrap_or_default(),
+    };
     line(out, &[head.method.as_str().as_bytes(), b" ", &target, b" HTTP/1.1"]);
     let host = route::authority(head.target).or(head.host).unwrap_or_default();
     field(out, "host", host);

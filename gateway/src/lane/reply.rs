@@ -49,7 +49,9 @@ pub(super) fn read<'a>(
     let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, fields).map_err(|_| Malformed)?;
     let httparse::Status::Complete(length) = parsed else { return Ok(None) };
     let text = bytes.get(..length).unwrap_or_default();
-    let has_bare_lf = memchr::memchr_iter(b'\n', text).any(|at| at == 0 || text.get(at - 1) != Some(&b'\r'));
+    // All of it is looked at, which is quicker than to stop at each line.
+    let pairs = text.iter().zip(text.get(1..).unwrap_or_default());
+    let has_bare_lf = pairs.fold(text.starts_with(b"\n"), |has, (one, next)| has | ((*next == b'\n') & (*one != b'\r')));
     let (Some(version), Some(status @ 100..=999), false) = (response.version, response.code, has_bare_lf) else { return Err(Malformed) };
     let mut head = ReplyHead {
         status,
@@ -223,5 +225,6 @@ mod tests {
         }
         assert_eq!(framing("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", false), Err(Malformed));
         assert_eq!(framing("SSH-2.0-OpenSSH\r\n", false), Err(Malformed));
+        assert_eq!(framing("\nHTTP/1.1 204 No Content\r\n\r\n", false), Err(Malformed));
     }
 }

@@ -37,7 +37,7 @@ const SERVICE_RESTART: u16 = 1012;
 
 /// A socket that has just been opened: who it is for, its replica, and what the client already got of it.
 pub(super) struct Opened {
-    pub(super) exchange: Exchange,
+    pub(super) exchange: Box<Exchange>,
     pub(super) replica: TcpStream,
     pub(super) first: Vec<u8>,
 }
@@ -82,7 +82,7 @@ struct Tunnel {
     /// The replica reads no more.
     is_replica_deaf: bool,
     drain: DrainSignal,
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     _admitted: Option<Admitted>,
 }
 

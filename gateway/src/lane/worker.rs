@@ -2,7 +2,7 @@
 //! closes. Nothing here is shared, so nothing is locked.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,8 @@ thread_local! {
 
 #[derive(Default)]
 struct Worker {
-    /// By the id of the replica; the last one kept is the first one used.
-    kept: HashMap<u64, Vec<Kept>>,
+    /// By the id of the replica, of which there are few; the last one kept is the first one used.
+    kept: BTreeMap<u64, Vec<Kept>>,
     waiting: Vec<Option<Waker>>,
     free: Vec<usize>,
 }
