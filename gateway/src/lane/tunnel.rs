@@ -117,20 +117,21 @@ async fn run(mut tunnel: Tunnel) {
 impl Tunnel {
     /// Ready when it is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let before = self.up.bytes + self.down.bytes;
+        let (up_before, down_before) = (self.up.bytes, self.down.bytes);
         let up = match self.is_replica_deaf {
             false => self.up.poll(Pin::new(&mut self.client), Pin::new(&mut self.replica), cx, None),
             true => self.up.poll_discard(Pin::new(&mut self.client), cx),
         };
+        let is_leaving = matches!(self.phase, Phase::Goodbye(at) if Instant::now() >= at);
         let down = match self.phase {
             Phase::Open | Phase::Goodbye(_) => {
-                let is_leaving = matches!(self.phase, Phase::Goodbye(at) if Instant::now() >= at);
                 let watch = Watch { frames: &mut self.frames, is_leaving };
                 self.down.poll(Pin::new(&mut self.replica), Pin::new(&mut self.client), cx, Some(watch))
             }
             Phase::Closing { .. } | Phase::Closed => self.down.poll_discard(Pin::new(&mut self.replica), cx),
         };
-        if self.up.bytes + self.down.bytes != before {
+        // While the rest of a frame is awaited, it does not matter what the client says.
+        if self.down.bytes != down_before || (self.up.bytes != up_before && !is_leaving) {
             self.heard = Instant::now();
         }
         if down == Flowed::Broken {
@@ -168,6 +169,8 @@ impl Tunnel {
     fn close(&mut self, code: u16) {
         let [high, low] = code.to_be_bytes();
         self.phase = Phase::Closing { frame: [0x88, 2, high, low], left: 4 };
+        // Once: a replica that goes on talking wakes us again and again.
+        self.alarm.set(Instant::now() + CLOSE_ANSWER);
     }
 
     /// Sees to it that the socket ends when it must: by a Close frame.
@@ -204,9 +207,6 @@ impl Tunnel {
                     self.close(GOING_AWAY);
                 }
                 Phase::Closing { frame, left } => {
-                    if left == frame.len() {
-                        self.alarm.set(Instant::now() + CLOSE_ANSWER);
-                    }
                     let rest = frame.get(frame.len() - left..).unwrap_or_default();
                     match Pin::new(&mut self.client).poll_write(cx, rest) {
                         Poll::Ready(Ok(written @ 1..)) if written < left => self.phase = Phase::Closing { frame, left: left - written },

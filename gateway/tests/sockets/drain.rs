@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_util::SinkExt;
+use futures_util::future::join_all;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -159,6 +160,34 @@ async fn a_client_that_reads_nothing_any_more_does_not_keep_the_door_open() {
     door.stop();
     door.closed().await;
     drop(socket);
+}
+
+#[tokio::test]
+async fn nor_does_one_to_which_whole_frames_were_sent() {
+    let replica = Replica::start().await;
+    let mut door = door_before(&replica).await;
+    // Every second byte is the end of a frame.
+    let sockets = join_all((0..8).map(|_| open(door.address, "specks"))).await;
+    eventually("much is under way", || async { replica.sent.load(Ordering::SeqCst) > 1_000_000 }).await;
+    door.stop();
+    door.closed().await;
+    drop(sockets);
+}
+
+#[tokio::test]
+async fn nor_does_one_that_reads_nothing_and_goes_on_talking_in_the_middle_of_a_frame() {
+    let replica = Replica::start().await;
+    let mut door = door_before(&replica).await;
+    let mut socket = open(door.address, "frame=50000000").await;
+    let talking = tokio::spawn(async move {
+        let mut pace = interval(Duration::from_millis(50));
+        while socket.send(Message::text("and another thing")).await.is_ok() {
+            pace.tick().await;
+        }
+    });
+    door.stop();
+    door.closed().await;
+    talking.abort();
 }
 
 /// A connection that is read at a pace: so many bytes at each tick.

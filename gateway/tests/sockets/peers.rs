@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
@@ -29,7 +29,7 @@ pub const LARGE: usize = 64 * 1024;
 /// How a replica says goodbye itself.
 pub const RESTARTING: &str = "restarting, come back in 250 ms";
 
-/// A replica of chat: `/ws?echo` echoes, `/ws?flood` never stops talking, `/ws?frame=N` says one frame of N bytes, `/ws?large=N`
+/// A replica of chat: `/ws?echo` echoes, `/ws?flood` never stops talking, `/ws?specks` neither, and says nothing, `/ws?frame=N` says one frame of N bytes, `/ws?large=N`
 /// so many of [`LARGE`] bytes.
 pub struct Replica {
     pub backend: Backend,
@@ -115,6 +115,12 @@ async fn converse(socket: &mut Served, target: &str, sent: &AtomicUsize) {
     }
     if target == "/ws?flood" {
         flood(socket, sent).await;
+    }
+    if target == "/ws?specks" {
+        let specks = [0x82, 0].repeat(4096);
+        while socket.get_mut().write_all(&specks).await.is_ok() {
+            sent.fetch_add(4096, Ordering::SeqCst);
+        }
     }
     while let Some(Ok(message)) = socket.next().await {
         let is_text = message.is_text() || message.is_binary();
