@@ -129,7 +129,10 @@ impl Admission {
     fn serve(&self, waiting: Waiting) {
         self.places.set_newest_first(waiting.is_newest_first);
         self.patience.store(ticks::micros(waiting.patience), Ordering::Relaxed);
-        self.places.turn_away(waiting.patience);
+        // Else nobody is turned away for a place that comes a little late.
+        if waiting.is_newest_first {
+            self.places.turn_away(waiting.patience);
+        }
     }
 }
 

@@ -4,6 +4,9 @@
 //! Where little is asked it is low, and doubles while more and more is asked and answered as quickly (as congestion windows do in
 //! TCP's slow start). So a rush that a backend can bear is let in within some tenths of a second, and one that it cannot bear does
 //! not fill its queue first. `simulation`, beside this, shows what becomes of both.
+//!
+//! Slow answers alone do not say that a limit is too high: a database that commits in groups does more the more come together. So once in
+//! a while half of the limit shows what answers take then, and how much is done.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +43,11 @@ const SLOW_WINDOWS: u32 = 2;
 /// before may have been half a load, and then every so often.
 const SLOW_WINDOWS_BEFORE_PROBE: u32 = 10;
 const SLOW_WINDOWS_MAX: u32 = 80;
-const PROBE_PART: usize = 3;
+const PROBE_PART: usize = 2;
+/// So much more must be done than with that part of the limit, to be worth that each takes longer. What pays is assumed to pay with some
+/// more, too, until these have been found to be too many.
+const PAYS: f64 = 1.25;
+const PAYS_UP_TO: f64 = 1.5;
 /// Answers count as slow until so many windows have been quick.
 const QUICK_WINDOWS: u32 = 20;
 /// With each window the calm latency forgets a little, so that it follows a service that has become slower for good: at the
@@ -74,6 +81,8 @@ pub(super) struct Window {
     quick_windows: u32,
     /// Since answers got slow it was found out what calm is.
     is_calm_probed: bool,
+    /// With up to so many in flight more is done than with fewer, though each takes longer; zero where that is not so, or not known.
+    pays_up_to: f64,
     /// This window is there to find out what calm is.
     probe: Option<Probe>,
 }
@@ -85,6 +94,9 @@ struct Probe {
     limit: usize,
     /// The limit that comes back.
     before: usize,
+    /// How many were in flight before, and what an answer took.
+    in_flight: f64,
+    took: f64,
 }
 
 impl Window {
@@ -101,6 +113,7 @@ impl Window {
             slow_windows: 0,
             quick_windows: QUICK_WINDOWS,
             is_calm_probed: false,
+            pays_up_to: 0.0,
             probe: None,
         }
     }
@@ -157,10 +170,14 @@ impl Window {
             quick_windows,
             is_calm_probed,
             recent_micros: self.recent_micros,
+            pays_up_to: self.pays_up_to,
             ..Window::new(now)
         };
         if let Some(probe) = probe {
             (self.quick_windows, self.is_calm_probed) = (0, true);
+            // Each takes longer, but more is done: as where a backend writes together what came together.
+            let pays = probe.in_flight / probe.took > PAYS * in_flight / took;
+            self.pays_up_to = if pays { probe.in_flight * PAYS_UP_TO } else { 0.0 };
             return probe.before;
         }
         let more_than_peak = (peak as f64 * IDLE_TIMES_PEAK) as usize;
@@ -185,10 +202,15 @@ impl Window {
         if slow_windows < SLOW_WINDOWS && !is_pressed {
             return limit;
         }
-        if slow_windows > if is_calm_probed { SLOW_WINDOWS_MAX } else { SLOW_WINDOWS_BEFORE_PROBE } {
+        let pays = is_used && !is_pressed && self.pays_up_to > 0.0;
+        let is_unsure = pays && in_flight > self.pays_up_to;
+        if is_unsure || slow_windows > if is_calm_probed { SLOW_WINDOWS_MAX } else { SLOW_WINDOWS_BEFORE_PROBE } {
             let part = (limit / PROBE_PART).max(LIMIT_MIN);
-            self.probe = Some(Probe { limit: part, before: limit });
+            self.probe = Some(Probe { limit: part, before: limit, in_flight, took });
             return part;
+        }
+        if pays {
+            return a_little_more.round() as usize;
         }
         // What took so long did so because of what was in flight when it came. The limit becomes a little more than the gradient
         // says of that, or it would never be found too low.
@@ -275,6 +297,19 @@ mod tests {
                 assert!(limit >= workers && took <= 2.3 * 60_000.0, "{workers} workers, {windows} windows: {limit}, {took}");
             }
         }
+    }
+
+    #[test]
+    fn slow_answers_are_borne_where_half_as_many_in_flight_do_much_less() {
+        // As of one that needs 20 ms and one more for each, all together; and of one with sixteen workers.
+        let together = |in_flight: f64| 20_000.0 + 1_000.0 * in_flight;
+        let workers = |in_flight: f64| 20_000.0 * (in_flight / 16.0).max(1.0);
+        let after = |took: &dyn Fn(f64) -> f64| {
+            let mut window = calm(20_000.0);
+            (0..100).fold(32, |limit: usize, _| judge(&mut window, took(limit as f64), limit, limit).clamp(LIMIT_MIN, 4096))
+        };
+        assert!(after(&together) > 60, "{}", after(&together));
+        assert!((16..32).contains(&after(&workers)), "{}", after(&workers));
     }
 
     #[test]
