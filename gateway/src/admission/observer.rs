@@ -44,7 +44,7 @@ impl Observer {
 
     /// Nobody was there for a moment: whatever pressure there was is over.
     pub(super) fn emptied(&mut self) -> Waiting {
-        self.pressure = Pressure::default();
+        self.pressure.end();
         Waiting { is_newest_first: false, patience: self.queue_timeout }
     }
 
@@ -57,5 +57,25 @@ impl Observer {
     /// After how many microseconds a request hangs.
     pub(super) fn overdue_after(&self) -> u64 {
         self.window.overdue_after()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_before_nobody_was_there_does_not_count_any_more() {
+        let mut now = Instant::now();
+        let mut observer = Observer::new(Duration::from_secs(2), now);
+        let mut counts = Counts::default();
+        let mut next = |observer: &mut Observer, done, refused| {
+            now += Duration::from_millis(50);
+            (counts.done, counts.refused) = (counts.done + done, counts.refused + refused);
+            observer.waiting(|| counts, now).is_some_and(|waiting| waiting.is_newest_first)
+        };
+        assert!((0..100).all(|_| next(&mut observer, 100, 200)));
+        assert!(!observer.emptied().is_newest_first);
+        assert!(!next(&mut observer, 100, 0), "as much is done as comes");
     }
 }

@@ -60,6 +60,11 @@ impl Pressure {
         self.high_since = is_high.then(|| self.high_since.unwrap_or(now));
     }
 
+    /// It is over; what comes from now on is judged by itself.
+    pub(super) fn end(&mut self) {
+        self.high_since = None;
+    }
+
     /// Whether it was high when it was judged.
     pub(super) fn is_high(&self) -> bool {
         self.high_since.is_some()
