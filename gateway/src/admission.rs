@@ -2,8 +2,9 @@
 //!
 //! What is over the limit waits for its turn; who has waited too long, or finds too many waiting, is told to come again. Where far more
 //! comes than can be done, the newest are served first, and soon nobody waits for more than a moment: a queue that is always full would
-//! only make everybody late. A request that hangs keeps nobody waiting for ever: after a while it is not counted any more. So an overloaded cluster goes on answering as much as it
-//! can and as quickly as ever, and a crowd that it can serve in time is served, to the last.
+//! only make everybody late. A request that hangs keeps nobody waiting for ever: after a while it is not counted any more. So an
+//! overloaded cluster goes on answering as much as it can and as quickly as ever, and a crowd that it can serve in time is served, to
+//! the last.
 
 mod ages;
 mod busy;

@@ -204,7 +204,8 @@ impl Window {
         }
         let pays = is_used && !is_pressed && self.pays_up_to > 0.0;
         let is_unsure = pays && in_flight > self.pays_up_to;
-        if is_unsure || slow_windows > if is_calm_probed { SLOW_WINDOWS_MAX } else { SLOW_WINDOWS_BEFORE_PROBE } {
+        let probe_after = if is_calm_probed { SLOW_WINDOWS_MAX } else { SLOW_WINDOWS_BEFORE_PROBE };
+        if is_unsure || slow_windows > probe_after {
             let part = (limit / PROBE_PART).max(LIMIT_MIN);
             self.probe = Some(Probe { limit: part, before: limit, in_flight, took });
             return part;

@@ -181,14 +181,21 @@ impl Simulation {
     fn serve(&mut self, waiting: Waiting) {
         self.is_newest_first = waiting.is_newest_first;
         self.patience = waiting.patience.as_micros() as u64;
-        let (count, now) = (self.waiting.len(), self.now);
-        self.waiting.retain(|(request, _)| now - request.came <= waiting.patience.as_micros() as u64);
-        (self.waiting.len()..count).for_each(|_| self.shed());
+        if self.is_newest_first {
+            let (now, patience) = (self.now, self.patience);
+            self.keep_waiting(|(request, _)| now - request.came <= patience);
+        }
     }
 
     fn give_up(&mut self) {
-        let (count, now) = (self.waiting.len(), self.now);
-        self.waiting.retain(|(_, too_late)| *too_late >= now);
+        let now = self.now;
+        self.keep_waiting(|(_, too_late)| *too_late >= now);
+    }
+
+    /// The others are shed.
+    fn keep_waiting(&mut self, may_wait: impl Fn(&(Request, u64)) -> bool) {
+        let count = self.waiting.len();
+        self.waiting.retain(may_wait);
         (self.waiting.len()..count).for_each(|_| self.shed());
     }
 

@@ -153,22 +153,21 @@ async fn a_client_that_is_told_more_than_it_can_read_is_told_to_go_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_reads_nothing_any_more_does_not_keep_the_door_open() {
-    let replica = Replica::start().await;
-    let mut door = door_before(&replica).await;
-    let socket = open(door.address, "flood").await;
-    eventually("much is under way", || async { replica.sent.load(Ordering::SeqCst) > 1000 }).await;
-    door.stop();
-    door.closed().await;
-    drop(socket);
+    closes_before_clients_that_read_nothing(1, "flood", 1000).await;
 }
 
 #[tokio::test]
 async fn nor_does_one_to_which_whole_frames_were_sent() {
+    // Every second byte is the end of a frame.
+    closes_before_clients_that_read_nothing(8, "specks", 1_000_000).await;
+}
+
+/// The door closes once so many messages are under way to so many clients.
+async fn closes_before_clients_that_read_nothing(clients: usize, ask: &str, sent: usize) {
     let replica = Replica::start().await;
     let mut door = door_before(&replica).await;
-    // Every second byte is the end of a frame.
-    let sockets = join_all((0..8).map(|_| open(door.address, "specks"))).await;
-    eventually("much is under way", || async { replica.sent.load(Ordering::SeqCst) > 1_000_000 }).await;
+    let sockets = join_all((0..clients).map(|_| open(door.address, ask))).await;
+    eventually("much is under way", || async { replica.sent.load(Ordering::SeqCst) > sent }).await;
     door.stop();
     door.closed().await;
     drop(sockets);
